@@ -1,0 +1,56 @@
+//! What training recorded: one row per epoch.
+
+use serde::{Deserialize, Serialize};
+
+/// One epoch as Keras's `History` would report it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1, over the whole life of the model.
+    pub epoch: usize,
+    /// Mean cross-entropy over the epoch's training batches, measured while training (with dropout).
+    pub loss: f32,
+    /// Fraction of training images classified correctly, measured while training, 0 to 1.
+    pub accuracy: f32,
+    /// Cross-entropy on the validation images after the epoch; `None` without any.
+    pub val_loss: Option<f32>,
+    /// Accuracy on the validation images after the epoch, 0 to 1.
+    pub val_accuracy: Option<f32>,
+    /// Learning rate of the epoch.
+    pub learning_rate: f64,
+    /// Wall-clock seconds, validation included.
+    pub seconds: f64,
+    /// Training images per second, validation left out.
+    pub images_per_second: f64,
+}
+
+/// The epochs of a training run, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One record per epoch.
+    pub epochs: Vec<EpochRecord>,
+}
+
+impl History {
+    /// The epoch with the lowest validation loss: where early stopping would have gone back to.
+    /// `None` without validation data.
+    pub fn best_epoch(&self) -> Option<&EpochRecord> {
+        self.epochs
+            .iter()
+            .filter(|record| record.val_loss.is_some_and(|loss| !loss.is_nan()))
+            .min_by(|a, b| {
+                a.val_loss
+                    .partial_cmp(&b.val_loss)
+                    .expect("NaN was left out")
+            })
+    }
+
+    /// The last epoch; `None` before the first has ended.
+    pub fn last(&self) -> Option<&EpochRecord> {
+        self.epochs.last()
+    }
+
+    /// Wall-clock seconds of all epochs together.
+    pub fn seconds(&self) -> f64 {
+        self.epochs.iter().map(|record| record.seconds).sum()
+    }
+}

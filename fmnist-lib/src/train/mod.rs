@@ -1,0 +1,5 @@
+//! Training (under construction).
+
+mod history;
+
+pub use history::{EpochRecord, History};
