@@ -1,6 +1,18 @@
 //! Measures of a classifier.
 
+use candle_core::{D, DType, Tensor};
+
 use crate::{CLASSES, Error, Result};
+
+/// How many rows of `logits` (batch, classes) are largest at their label.
+pub(crate) fn correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {
+    let hits = logits
+        .argmax(D::Minus1)?
+        .eq(labels)?
+        .to_dtype(DType::U32)?
+        .sum_all()?;
+    Ok(hits.to_scalar::<u32>()? as usize)
+}
 
 /// Counts of (true class, predicted class).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,302 @@
-//! Training (under construction).
+//! The training loop.
 
-mod history;
+mod callbacks;
+mod progress;
 
-pub use history::{EpochRecord, History};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+pub use callbacks::{Callback, StepRecord};
+
+use crate::config::FitConfig;
+use crate::history::{EpochRecord, History};
+use crate::metrics::correct;
+use crate::model::{Model, RunPlan};
+use crate::nn::Step;
+use crate::preprocess::{batch, shuffled};
+use crate::{Dataset, Error, Result, evaluate};
+
+/// What a [`fit`] did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The epochs of this run.
+    pub history: History,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done.
+    Completed,
+    /// Early stopping saw no improvement.
+    StoppedEarly,
+    /// A callback asked for it.
+    ByCallback,
+}
+
+/// Trains `model` on `train` by cross-entropy and Adam, and measures it on `validation` (a
+/// `&Dataset`, or `None`) after each epoch.
+///
+/// A model that was trained before goes on where it was: its optimiser's moments are kept and the
+/// epochs counted on, as in Keras.
+///
+/// # Errors
+/// [`Error::Diverged`] when the loss becomes NaN or infinite, before that step changes any weight;
+/// [`Error::Invalid`] for settings that cannot work; [`Error::Io`] when the checkpoint or the CSV
+/// cannot be written. The model keeps its weights and history in each case.
+pub fn fit<'a>(
+    model: &Model,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+    config: FitConfig,
+) -> Result<Run> {
+    fit_with(model, train, validation, config, &mut [])
+}
+
+/// As [`fit`], telling `callbacks` of each step and epoch.
+///
+/// # Errors
+/// As for `fit`, and what a callback returns.
+pub fn fit_with<'a>(
+    model: &Model,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+    config: FitConfig,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Run> {
+    config.check()?;
+    let epochs_before = {
+        let mut log = model.log();
+        let epochs_before = log.history.epochs.len();
+        log.run = Some(RunPlan {
+            config,
+            epochs_before,
+        });
+        log.best = None;
+        epochs_before
+    };
+    run(
+        model,
+        train,
+        validation.into(),
+        epochs_before + 1,
+        callbacks,
+    )
+}
+
+/// Loads the checkpoint at `path` and finishes the run that wrote it, exactly as if it had never
+/// been interrupted. `train` and `validation` must be the same as then.
+///
+/// # Errors
+/// [`Error::Checkpoint`] when the file cannot be used; otherwise as for [`fit`].
+pub fn resume<'a>(
+    path: impl AsRef<Path>,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+) -> Result<(Model, Run)> {
+    let path = path.as_ref();
+    let model = Model::load(path)?;
+    let first = {
+        let log = model.log();
+        if log.run.is_none() {
+            return Err(Error::Checkpoint {
+                path: path.into(),
+                problem: "it holds no training run to resume: use Model::load and fit".into(),
+            });
+        }
+        log.history.epochs.len() + 1
+    };
+    let run = run(&model, train, validation.into(), first, &mut [])?;
+    Ok((model, run))
+}
+
+/// Trains from epoch `first` (counted from 1) to the end of the model's plan.
+fn run(
+    model: &Model,
+    train: &Dataset,
+    validation: Option<&Dataset>,
+    first: usize,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Run> {
+    let plan = model
+        .log()
+        .run
+        .clone()
+        .expect("both callers have checked the plan");
+    let RunPlan {
+        config,
+        epochs_before,
+    } = &plan;
+    if train.is_empty() {
+        return Err(Error::Invalid("there are no training images".into()));
+    }
+    if config.early_stopping.is_some() && validation.is_none_or(Dataset::is_empty) {
+        return Err(Error::Invalid(
+            "early stopping needs validation images".into(),
+        ));
+    }
+    let mut progress = progress::choose(config, epochs_before + config.epochs);
+    let mut told: Vec<&mut dyn Callback> = vec![progress.as_mut()];
+    told.extend(
+        callbacks
+            .iter_mut()
+            .map(|callback| &mut **callback as &mut dyn Callback),
+    );
+
+    let mut ended = Ended::Completed;
+    if stopped_early(model, &plan) {
+        ended = Ended::StoppedEarly;
+    } else {
+        for epoch in first..=epochs_before + config.epochs {
+            let record = train_epoch(model, train, validation, &plan, epoch, &mut told)?;
+            model.log().history.epochs.push(record.clone());
+            keep_best(model, &plan)?;
+            if let Some(path) = &config.checkpoint {
+                model.save(path)?;
+            }
+            if let Some(path) = &config.csv {
+                model.history().save_csv(path)?;
+            }
+            let mut stop = ControlFlow::Continue(());
+            for callback in &mut told {
+                if callback.on_epoch_end(model, &record)?.is_break() {
+                    stop = ControlFlow::Break(());
+                }
+            }
+            if stopped_early(model, &plan) {
+                ended = Ended::StoppedEarly;
+                break;
+            }
+            if stop.is_break() {
+                ended = Ended::ByCallback;
+                break;
+            }
+        }
+    }
+    if config
+        .early_stopping
+        .is_some_and(|stopping| stopping.restore_best)
+    {
+        let best = model.log().best.take();
+        if let Some(best) = best {
+            model.set_weights(&best)?;
+        }
+    }
+    let epochs = model.log().history.epochs[*epochs_before..].to_vec();
+    Ok(Run {
+        history: History { epochs },
+        ended,
+    })
+}
+
+fn train_epoch(
+    model: &Model,
+    train: &Dataset,
+    validation: Option<&Dataset>,
+    plan: &RunPlan,
+    epoch: usize,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<EpochRecord> {
+    let config = &plan.config;
+    let start = Instant::now();
+    let epoch_of_run = epoch - plan.epochs_before - 1;
+    let rate = config
+        .schedule
+        .rate(config.learning_rate, epoch_of_run, config.epochs);
+    let order = shuffled(train.len(), config.seed, epoch);
+    let steps = order.len().div_ceil(config.batch_size);
+    let (mut loss_sum, mut right, mut seen) = (0.0, 0, 0);
+    for (index, indices) in order.chunks(config.batch_size).enumerate() {
+        let step = Step {
+            seed: config.seed,
+            epoch,
+            step: index + 1,
+        };
+        let (inputs, labels) = batch(train, indices, model.spec().input_scaling(), model.device())?;
+        let logits = model.forward(&inputs, Some(step))?;
+        let loss = candle_nn::loss::cross_entropy(&logits, &labels)?;
+        let value = loss.to_scalar::<f32>()?;
+        if !value.is_finite() {
+            let step = index + 1;
+            return Err(Error::Diverged {
+                epoch,
+                step,
+                loss: value,
+                learning_rate: rate,
+            });
+        }
+        let gradients = loss.backward()?;
+        model.adam().step(model.vars(), &gradients, rate)?;
+
+        loss_sum += f64::from(value) * indices.len() as f64;
+        right += correct(&logits, &labels)?;
+        seen += indices.len();
+        let record = StepRecord {
+            epoch,
+            step: index + 1,
+            steps,
+            loss: (loss_sum / seen as f64) as f32,
+            accuracy: right as f32 / seen as f32,
+            images_per_second: seen as f64 / start.elapsed().as_secs_f64(),
+        };
+        for callback in &mut *callbacks {
+            callback.on_step_end(&record)?;
+        }
+    }
+    let images_per_second = seen as f64 / start.elapsed().as_secs_f64();
+    let measured = match validation {
+        Some(validation) if !validation.is_empty() => Some(evaluate(model, validation)?),
+        _ => None,
+    };
+    Ok(EpochRecord {
+        epoch,
+        loss: (loss_sum / seen as f64) as f32,
+        accuracy: right as f32 / seen as f32,
+        val_loss: measured.as_ref().map(|measured| measured.loss),
+        val_accuracy: measured.as_ref().map(|measured| measured.accuracy),
+        learning_rate: rate,
+        seconds: start.elapsed().as_secs_f64(),
+        images_per_second,
+    })
+}
+
+/// For early stopping: the position of the best epoch of this run, and the number of epochs since.
+fn best_of(history: &History, plan: &RunPlan) -> Option<(usize, usize)> {
+    let stopping = plan.config.early_stopping?;
+    let losses = history.epochs[plan.epochs_before..]
+        .iter()
+        .map(|record| record.val_loss);
+    let mut best: Option<(usize, f32)> = None;
+    let mut count = 0;
+    for (index, loss) in losses.enumerate() {
+        let loss = loss.unwrap_or(f32::NAN);
+        if best.is_none_or(|(_, lowest)| loss < lowest - stopping.min_delta) {
+            best = Some((index, loss));
+        }
+        count = index + 1;
+    }
+    best.map(|(index, _)| (index, count - 1 - index))
+}
+
+fn stopped_early(model: &Model, plan: &RunPlan) -> bool {
+    let patience = plan.config.early_stopping.map(|stopping| stopping.patience);
+    best_of(&model.log().history, plan)
+        .zip(patience)
+        .is_some_and(|((_, since), patience)| since > 0 && since >= patience)
+}
+
+fn keep_best(model: &Model, plan: &RunPlan) -> Result<()> {
+    let restore = plan
+        .config
+        .early_stopping
+        .is_some_and(|stopping| stopping.restore_best);
+    let is_best = best_of(&model.log().history, plan).is_some_and(|(_, since)| since == 0);
+    if restore && is_best {
+        let best = model.snapshot()?;
+        model.log().best = Some(best);
+    }
+    Ok(())
+}

@@ -1,6 +1,11 @@
 //! What training recorded: one row per epoch.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::files::write_atomically;
+use crate::{Error, Result};
 
 /// One epoch as Keras's `History` would report it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,5 +57,20 @@ impl History {
     /// Wall-clock seconds of all epochs together.
     pub fn seconds(&self) -> f64 {
         self.epochs.iter().map(|record| record.seconds).sum()
+    }
+
+    /// Writes one row per epoch, with the names of [`EpochRecord`]'s fields as header.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        let rows = self
+            .epochs
+            .iter()
+            .try_for_each(|record| table.serialize(record));
+        rows.map_err(|error| Error::Invalid(format!("cannot write the history as CSV: {error}")))?;
+        let bytes = table.into_inner().expect("writing to memory cannot fail");
+        write_atomically(path.as_ref(), &bytes)
     }
 }

@@ -1,0 +1,195 @@
+//! How to train: every choice with Keras's or the report's default.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The settings of a [`fit`](crate::fit), by default the report's: 50 epochs, batches of 512, Adam at
+/// 0.001.
+///
+/// ```
+/// use fmnist_lib::{EarlyStopping, FitConfig};
+///
+/// let config = FitConfig::default().epochs(100).early_stopping(EarlyStopping::after(5));
+/// assert_eq!(config.batch_size, 512);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitConfig {
+    /// Epochs to train, on top of what the model has seen before. Default 50.
+    pub epochs: usize,
+    /// Images per step; the last batch of an epoch may be smaller. Default 512.
+    pub batch_size: usize,
+    /// Adam's learning rate at the start. Default 0.001.
+    pub learning_rate: f64,
+    /// How the learning rate changes over the epochs. Default: not at all.
+    pub schedule: Schedule,
+    /// Decides the order of the images and what dropout drops. Default 0.
+    pub seed: u64,
+    /// Whether to stop when validation no longer improves. Default: no.
+    pub early_stopping: Option<EarlyStopping>,
+    /// A file that receives everything needed to go on, after each epoch. Default: none.
+    pub checkpoint: Option<PathBuf>,
+    /// A file that receives the history as CSV, after each epoch. Default: none.
+    pub csv: Option<PathBuf>,
+    /// What to show while training.
+    pub verbose: Verbose,
+}
+
+impl Default for FitConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 50,
+            batch_size: 512,
+            learning_rate: 0.001,
+            schedule: Schedule::Constant,
+            seed: 0,
+            early_stopping: None,
+            checkpoint: None,
+            csv: None,
+            verbose: Verbose::Auto,
+        }
+    }
+}
+
+impl FitConfig {
+    /// Trains for `epochs`.
+    pub fn epochs(self, epochs: usize) -> Self {
+        Self { epochs, ..self }
+    }
+
+    /// Takes `batch_size` images a step.
+    pub fn batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size, ..self }
+    }
+
+    /// Starts with `learning_rate`.
+    pub fn learning_rate(self, learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            ..self
+        }
+    }
+
+    /// Changes the learning rate by `schedule`.
+    pub fn schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// Draws everything random from `seed`.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// Stops when validation no longer improves.
+    pub fn early_stopping(self, early_stopping: EarlyStopping) -> Self {
+        Self {
+            early_stopping: Some(early_stopping),
+            ..self
+        }
+    }
+
+    /// Saves a checkpoint to `path` after each epoch; [`resume`](crate::resume) goes on from it.
+    pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            checkpoint: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Writes the history to `path` after each epoch.
+    pub fn csv(self, path: impl Into<PathBuf>) -> Self {
+        Self {
+            csv: Some(path.into()),
+            ..self
+        }
+    }
+
+    /// Chooses what to show while training.
+    pub fn verbose(self, verbose: Verbose) -> Self {
+        Self { verbose, ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |problem: String| Err(Error::Invalid(problem));
+        if self.batch_size == 0 {
+            return refuse("the batch size must be at least 1".into());
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return refuse(format!(
+                "the learning rate must be a positive number, not {}",
+                self.learning_rate
+            ));
+        }
+        if let Schedule::Step { every: 0, .. } = self.schedule {
+            return refuse("a step schedule changes every 1 or more epochs, not every 0".into());
+        }
+        Ok(())
+    }
+}
+
+/// How the learning rate changes from epoch to epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Schedule {
+    /// Always the same.
+    #[default]
+    Constant,
+    /// Times `factor` every `every` epochs.
+    Step {
+        /// Epochs between two changes.
+        every: usize,
+        /// What the rate is multiplied with.
+        factor: f64,
+    },
+    /// Down to 0 along half a cosine (Loshchilov & Hutter, 2017).
+    Cosine,
+}
+
+impl Schedule {
+    /// The learning rate of epoch `epoch` (from 0) of `epochs`.
+    pub(crate) fn rate(self, start: f64, epoch: usize, epochs: usize) -> f64 {
+        match self {
+            Self::Constant => start,
+            Self::Step { every, factor } => start * factor.powi((epoch / every) as i32),
+            Self::Cosine => {
+                let progress = epoch as f64 / epochs as f64;
+                start * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
+        }
+    }
+}
+
+/// `keras.callbacks.EarlyStopping`: ends training when the validation loss no longer falls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// Epochs without a new best before training stops.
+    pub patience: usize,
+    /// How much lower a validation loss must be to count as a new best. Default 0.
+    pub min_delta: f32,
+    /// Whether to go back to the weights of the best epoch at the end. Default: yes.
+    pub restore_best: bool,
+}
+
+impl EarlyStopping {
+    /// Stops after `patience` epochs without a new best, and restores the best weights.
+    pub fn after(patience: usize) -> Self {
+        Self {
+            patience,
+            min_delta: 0.0,
+            restore_best: true,
+        }
+    }
+}
+
+/// What [`fit`](crate::fit) shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verbose {
+    /// A progress bar on a terminal, one line per epoch elsewhere.
+    #[default]
+    Auto,
+    /// One line per epoch.
+    Lines,
+    /// Nothing.
+    Silent,
+}

@@ -1,0 +1,112 @@
+//! What a trained network says of images it has not learned from.
+
+use std::fmt;
+
+use candle_core::{D, Tensor};
+
+use crate::metrics::ConfusionMatrix;
+use crate::preprocess::batch;
+use crate::{CLASSES, Dataset, Error, Model, Result};
+
+/// Images per forward pass. It has no influence on the results, only on speed and memory.
+const BATCH: usize = 256;
+
+/// How well a network does on a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy, in nats.
+    pub loss: f32,
+    /// Fraction classified correctly, 0 to 1.
+    pub accuracy: f32,
+    /// Which class was taken for which.
+    pub confusion: ConfusionMatrix,
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss: {:.4} - accuracy: {:.4}", self.loss, self.accuracy)
+    }
+}
+
+/// What a network says of each image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// For each image, the probability of each class; each row sums to 1.
+    pub probabilities: Vec<[f32; CLASSES]>,
+    /// For each image, the most probable class.
+    pub classes: Vec<u8>,
+}
+
+/// Measures `model` on `dataset`, without dropout.
+///
+/// # Errors
+/// When the dataset is empty or the network does not end in 10 scores.
+pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
+    let mut classes = Vec::with_capacity(dataset.len());
+    let mut loss = 0.0;
+    for_each_batch(model, dataset, |logits, labels| {
+        let count = labels.dims1()? as f64;
+        loss +=
+            f64::from(candle_nn::loss::cross_entropy(logits, labels)?.to_scalar::<f32>()?) * count;
+        classes.extend(argmax(logits)?);
+        Ok(())
+    })?;
+    let confusion = ConfusionMatrix::new(dataset.labels(), &classes)?;
+    Ok(Evaluation {
+        loss: (loss / dataset.len() as f64) as f32,
+        accuracy: confusion.accuracy() as f32,
+        confusion,
+    })
+}
+
+/// The class probabilities that `model` gives each image of `dataset`; its labels play no part.
+///
+/// # Errors
+/// When the dataset is empty or the network does not end in 10 scores.
+pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
+    let mut predictions = Predictions {
+        probabilities: Vec::new(),
+        classes: Vec::new(),
+    };
+    for_each_batch(model, dataset, |logits, _| {
+        for row in candle_nn::ops::softmax(logits, D::Minus1)?.to_vec2::<f32>()? {
+            predictions
+                .probabilities
+                .push(row.try_into().expect("for_each_batch checks the width"));
+        }
+        predictions.classes.extend(argmax(logits)?);
+        Ok(())
+    })?;
+    Ok(predictions)
+}
+
+fn for_each_batch(
+    model: &Model,
+    dataset: &Dataset,
+    mut visit: impl FnMut(&Tensor, &Tensor) -> Result<()>,
+) -> Result<()> {
+    if dataset.is_empty() {
+        return Err(Error::Invalid("there are no images to evaluate".into()));
+    }
+    let indices: Vec<usize> = (0..dataset.len()).collect();
+    for indices in indices.chunks(BATCH) {
+        let scaling = model.spec().input_scaling();
+        let (inputs, labels) = batch(dataset, indices, scaling, model.device())?;
+        let logits = model.forward(&inputs, None)?;
+        if logits.dims() != [indices.len(), CLASSES] {
+            return Err(Error::Invalid(format!(
+                "model {} gives {:?} for {} images; its last layer must give {CLASSES} scores each",
+                model.spec().name(),
+                logits.dims(),
+                indices.len()
+            )));
+        }
+        visit(&logits, &labels)?;
+    }
+    Ok(())
+}
+
+fn argmax(logits: &Tensor) -> Result<Vec<u8>> {
+    let classes = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    Ok(classes.into_iter().map(|class| class as u8).collect())
+}

@@ -1,0 +1,185 @@
+use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::im2col::{self, Geometry};
+use super::{Activation, Init, Layer, Pass, Weight, f32_slice, image_shape, on_cpu_in_f32};
+use crate::{Error, Result};
+
+/// `keras.layers.Conv2D`: slides `filters` windows over the image, one pixel at a time, without
+/// padding ("valid"), and adds a bias to each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conv2d {
+    filters: usize,
+    window: usize,
+    activation: Activation,
+    init: Init,
+}
+
+impl Conv2d {
+    /// `filters` windows of 3×3; linear, Glorot uniform, zero bias.
+    pub fn new(filters: usize) -> Self {
+        Self {
+            filters,
+            window: 3,
+            activation: Activation::Linear,
+            init: Init::GlorotUniform,
+        }
+    }
+
+    /// Makes the windows `size`×`size`.
+    pub fn window(self, size: usize) -> Self {
+        Self {
+            window: size,
+            ..self
+        }
+    }
+
+    /// Follows the sum with a ReLU.
+    pub fn relu(self) -> Self {
+        Self {
+            activation: Activation::Relu,
+            ..self
+        }
+    }
+
+    /// Starts the kernel as `init` says.
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+}
+
+impl Layer for Conv2d {
+    fn kind(&self) -> &str {
+        "Conv2D"
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        let (height, width, _) = image_shape("Conv2d", input)?;
+        if self.window == 0 || height < self.window || width < self.window {
+            return Err(Error::Invalid(format!(
+                "a {0}x{0} convolution does not fit into an input of {height}x{width}",
+                self.window
+            )));
+        }
+        Ok(vec![
+            height - self.window + 1,
+            width - self.window + 1,
+            self.filters,
+        ])
+    }
+
+    fn weights(&self, input: &[usize]) -> Vec<Weight> {
+        let shape = vec![self.window, self.window, input[2], self.filters];
+        vec![
+            Weight {
+                name: "kernel",
+                shape,
+                init: self.init,
+            },
+            Weight {
+                name: "bias",
+                shape: vec![self.filters],
+                init: Init::Zeros,
+            },
+        ]
+    }
+
+    fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        let (kernel, bias) = (&weights[0], &weights[1]);
+        if on_cpu_in_f32(&[input, kernel, bias]) {
+            let op = ConvOp {
+                relu: self.activation == Activation::Relu,
+            };
+            return Ok(input.contiguous()?.apply_op3(kernel, bias, op)?);
+        }
+        let sums = input
+            .permute((0, 3, 1, 2))?
+            .conv2d(&kernel.permute((3, 2, 0, 1))?, 0, 1, 1, 1)?
+            .permute((0, 2, 3, 1))?
+            .broadcast_add(bias)?;
+        self.activation.apply(sums)
+    }
+}
+
+/// Convolution, bias and ReLU in one operation, so that the sums before the ReLU are never stored.
+struct ConvOp {
+    relu: bool,
+}
+
+fn geometry(input: &Shape, kernel: &Shape) -> candle_core::Result<Geometry> {
+    let (_, height, width, channels) = input.dims4()?;
+    let (window, _, _, filters) = kernel.dims4()?;
+    Ok(Geometry {
+        height,
+        width,
+        channels,
+        window,
+        filters,
+    })
+}
+
+impl CustomOp3 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        kernel: &CpuStorage,
+        kernel_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let geometry = geometry(input_layout.shape(), kernel_layout.shape())?;
+        let batch = input_layout.dims()[0];
+        let output = im2col::forward(
+            &geometry,
+            contiguous(input, input_layout)?,
+            contiguous(kernel, kernel_layout)?,
+            contiguous(bias, bias_layout)?,
+            self.relu,
+        );
+        let shape = (batch, geometry.rows(), geometry.columns(), geometry.filters);
+        Ok((CpuStorage::F32(output), shape.into()))
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        kernel: &Tensor,
+        bias: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let geometry = geometry(input.shape(), kernel.shape())?;
+        // Pixels need no gradient: for the first layer that is half of the work.
+        let with_input = input.track_op();
+        let gradients = f32_slice(input, |x| {
+            f32_slice(kernel, |w| {
+                f32_slice(output, |y| {
+                    f32_slice(gradient, |dy| {
+                        im2col::backward(&geometry, x, w, self.relu.then_some(y), dy, with_input)
+                    })
+                })
+            })
+        })????;
+        let device = input.device();
+        let input = gradients
+            .input
+            .map(|dx| Tensor::from_vec(dx, input.shape(), device));
+        Ok((
+            input.transpose()?,
+            Some(Tensor::from_vec(gradients.kernel, kernel.shape(), device)?),
+            Some(Tensor::from_vec(gradients.bias, bias.shape(), device)?),
+        ))
+    }
+}
+
+fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => candle_core::bail!("conv2d needs contiguous tensors"),
+    }
+}

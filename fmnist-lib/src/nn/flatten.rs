@@ -1,0 +1,23 @@
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::{Layer, Pass};
+use crate::Result;
+
+/// `keras.layers.Flatten`: rows, columns and channels in one line, channels fastest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn kind(&self) -> &str {
+        "Flatten"
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(vec![input.iter().product()])
+    }
+
+    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        Ok(input.flatten_from(1)?)
+    }
+}

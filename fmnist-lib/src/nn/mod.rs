@@ -1,0 +1,158 @@
+//! Layers: what each adds to a network, one file each.
+//!
+//! Activations are channels-last, (batch, height, width, channels), as in Keras. On the CPU in `f32`
+//! a layer runs this crate's own operations; for any other device or type it is composed of Candle's.
+
+mod conv2d;
+mod dense;
+mod dropout;
+mod flatten;
+mod im2col;
+mod init;
+mod max_pool2d;
+
+use std::fmt::Debug;
+
+use candle_core::{DType, Device, Storage, Tensor};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub use conv2d::Conv2d;
+pub use dense::Dense;
+pub use dropout::Dropout;
+pub use flatten::Flatten;
+pub use init::Init;
+pub use max_pool2d::MaxPool2d;
+
+use crate::seed::{Purpose, generator};
+use crate::{Error, Result};
+
+/// One layer of a network. Implement it, in a notebook cell if you like, to add your own.
+pub trait Layer: Debug + Send + Sync {
+    /// The Keras class name, for the summary: `Conv2D`, `Dense`…
+    fn kind(&self) -> &str;
+
+    /// Shape of one output for one input of shape `input`, the batch dimension left out.
+    ///
+    /// # Errors
+    /// When the layer cannot take such an input.
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>>;
+
+    /// The trainable weights for inputs of shape `input`; none by default.
+    fn weights(&self, _input: &[usize]) -> Vec<Weight> {
+        Vec::new()
+    }
+
+    /// Computes the output, batch dimension first. `weights` come in the order of
+    /// [`weights`](Self::weights).
+    ///
+    /// # Errors
+    /// When Candle refuses the operation.
+    fn forward(&self, input: &Tensor, weights: &[Tensor], pass: &Pass<'_>) -> Result<Tensor>;
+}
+
+/// A trainable weight before it has a value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weight {
+    /// `kernel`, `bias`…
+    pub name: &'static str,
+    /// Its shape; convolutions (height, width, in, out), dense layers (in, out), as in Keras.
+    pub shape: Vec<usize>,
+    /// How it starts.
+    pub init: Init,
+}
+
+/// What a layer does to its sum before passing it on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Linear,
+    /// `max(x, 0)`; its gradient at exactly 0 is 0, as in TensorFlow.
+    Relu,
+}
+
+impl Activation {
+    fn apply(self, x: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Linear => Ok(x),
+            // Candle's own `relu` passes the gradient on at exactly 0.
+            Self::Relu => Ok((&x * x.gt(0.0)?.to_dtype(x.dtype())?)?),
+        }
+    }
+}
+
+/// The circumstances of a forward pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    layer: &'a str,
+    step: Option<Step>,
+}
+
+/// Names one training step, for everything random in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The run's seed.
+    pub seed: u64,
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The batch within the epoch, counted from 1.
+    pub step: usize,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass of the layer called `layer`: training where `step` is given, evaluating otherwise.
+    pub fn new(layer: &'a str, step: Option<Step>) -> Self {
+        Self { layer, step }
+    }
+
+    /// Whether this pass trains (dropout acts) or only evaluates.
+    pub fn is_training(&self) -> bool {
+        self.step.is_some()
+    }
+
+    /// The random numbers of this layer in this step; `None` when evaluating. Each call starts the
+    /// same sequence anew.
+    pub fn random(&self) -> Option<ChaCha8Rng> {
+        let Step { seed, epoch, step } = self.step?;
+        Some(generator(
+            seed,
+            Purpose::Dropout {
+                layer: self.layer,
+                epoch,
+                step,
+            },
+        ))
+    }
+}
+
+/// Whether this crate's own CPU operations take all of `tensors`.
+pub(crate) fn on_cpu_in_f32(tensors: &[&Tensor]) -> bool {
+    tensors
+        .iter()
+        .all(|t| matches!(t.device(), Device::Cpu) && t.dtype() == DType::F32)
+}
+
+/// Hands `read` the values of a CPU tensor in `f32`, last dimension fastest.
+fn f32_slice<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else {
+        candle_core::bail!(
+            "a CPU operation was given a tensor on {:?}",
+            tensor.device().location()
+        )
+    };
+    let values = &storage.as_slice::<f32>()?[layout.start_offset()..];
+    Ok(read(&values[..tensor.elem_count()]))
+}
+
+/// Height, width and channels of an image-shaped input, or an error that names the layer.
+fn image_shape(layer: &str, input: &[usize]) -> Result<(usize, usize, usize)> {
+    match *input {
+        [height, width, channels] => Ok((height, width, channels)),
+        _ => Err(Error::Invalid(format!(
+            "{layer} needs an input of (height, width, channels), but gets {input:?}"
+        ))),
+    }
+}

@@ -1,0 +1,45 @@
+//! One seed for everything random, without any generator state to carry around.
+//!
+//! Each use (the initialisation of one weight, the shuffle of one epoch, the dropout of one step)
+//! gets a generator of its own, keyed by what it is for. Resuming a run therefore needs only the
+//! seed and the epoch, and adding a layer does not change the weights of the others.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
+
+/// What a generator is for; two different uses never share one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// The initial value of the named weight.
+    Initialise(&'a str),
+    /// The division into training and validation images.
+    Split,
+    /// The order of the training images in an epoch.
+    Shuffle { epoch: usize },
+    /// What the named layer drops in one step.
+    Dropout {
+        layer: &'a str,
+        epoch: usize,
+        step: usize,
+    },
+}
+
+/// The generator of `purpose` under `seed`.
+pub(crate) fn generator(seed: u64, purpose: Purpose<'_>) -> ChaCha8Rng {
+    let (kind, name, epoch, step) = match purpose {
+        Purpose::Initialise(name) => ("initialise", name, 0, 0),
+        Purpose::Split => ("split", "", 0, 0),
+        Purpose::Shuffle { epoch } => ("shuffle", "", epoch, 0),
+        Purpose::Dropout { layer, epoch, step } => ("dropout", layer, epoch, step),
+    };
+    let key = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update((epoch as u64).to_le_bytes())
+        .chain_update((step as u64).to_le_bytes())
+        .chain_update(kind)
+        .chain_update([0])
+        .chain_update(name)
+        .finalize();
+    ChaCha8Rng::from_seed(key.into())
+}

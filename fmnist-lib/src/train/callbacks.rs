@@ -1,0 +1,42 @@
+//! What training tells the outside, step by step.
+
+use std::ops::ControlFlow;
+
+use crate::history::EpochRecord;
+use crate::{Model, Result};
+
+/// Follows a [`fit_with`](crate::fit_with). Both methods do nothing unless written.
+pub trait Callback {
+    /// Called after each step.
+    ///
+    /// # Errors
+    /// An error ends training and becomes the result of `fit_with`.
+    fn on_step_end(&mut self, _record: &StepRecord) -> Result<()> {
+        Ok(())
+    }
+
+    /// Called after each epoch, when the checkpoint is written. `Break` ends training.
+    ///
+    /// # Errors
+    /// An error ends training and becomes the result of `fit_with`.
+    fn on_epoch_end(&mut self, _model: &Model, _record: &EpochRecord) -> Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// Where an epoch stands; loss and accuracy are means over its steps so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// The batch within the epoch, counted from 1.
+    pub step: usize,
+    /// Batches in the epoch.
+    pub steps: usize,
+    /// Mean cross-entropy.
+    pub loss: f32,
+    /// Fraction classified correctly, 0 to 1.
+    pub accuracy: f32,
+    /// Training speed.
+    pub images_per_second: f64,
+}

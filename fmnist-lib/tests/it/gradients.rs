@@ -1,0 +1,241 @@
+use fmnist_lib::candle_core::{DType, Device, Tensor, Var};
+use fmnist_lib::{Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Pass, Step};
+use rand::Rng;
+
+use crate::random;
+
+const STEP: Step = Step {
+    seed: 7,
+    epoch: 1,
+    step: 1,
+};
+
+/// Values between -1 and 1 on a grid of 1/64, so that f32 and f64 hold the same and ties occur.
+fn values(count: usize, seed: u64) -> Vec<f64> {
+    let mut random = random(seed);
+    (0..count)
+        .map(|_| f64::from(random.random_range(-64..=64_i32)) / 64.0)
+        .collect()
+}
+
+fn var(shape: &[usize], seed: u64, dtype: DType) -> Var {
+    let values = values(shape.iter().product(), seed);
+    let tensor = Tensor::from_vec(values, shape, &Device::Cpu)
+        .unwrap()
+        .to_dtype(dtype)
+        .unwrap();
+    Var::from_tensor(&tensor).unwrap()
+}
+
+fn vars(layer: &dyn Layer, input: &[usize], dtype: DType) -> Vec<Var> {
+    let weights = layer.weights(&input[1..]);
+    let shapes = std::iter::once(input).chain(weights.iter().map(|w| w.shape.as_slice()));
+    shapes
+        .zip(1..)
+        .map(|(shape, seed)| var(shape, seed, dtype))
+        .collect()
+}
+
+/// A fixed weighted sum of everything the layer puts out.
+fn objective(layer: &dyn Layer, vars: &[Tensor]) -> Tensor {
+    let pass = Pass::new("layer", Some(STEP));
+    let output = layer.forward(&vars[0], &vars[1..], &pass).unwrap();
+    let factors = var(output.dims(), 99, output.dtype());
+    (output * factors.as_detached_tensor())
+        .unwrap()
+        .sum_all()
+        .unwrap()
+}
+
+fn tensors(vars: &[Var]) -> Vec<Tensor> {
+    vars.iter().map(|var| var.as_tensor().clone()).collect()
+}
+
+fn gradients(layer: &dyn Layer, vars: &[Var]) -> Vec<Vec<f64>> {
+    let gradients = objective(layer, &tensors(vars)).backward().unwrap();
+    let flat = |var: &Var| {
+        let gradient = gradients.get(var).unwrap().to_dtype(DType::F64).unwrap();
+        gradient.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    vars.iter().map(flat).collect()
+}
+
+/// Central differences, leaving out points nearer to a kink than the difference itself.
+fn agrees_with_finite_differences(layer: &dyn Layer, input: &[usize]) {
+    const H: f64 = 1e-6;
+    // An offset takes every value off the grid: no ties and no exact zeros here.
+    let vars: Vec<Var> = vars(layer, input, DType::F64)
+        .iter()
+        .enumerate()
+        .map(|(index, var)| {
+            let noise: Vec<f64> = (0..var.elem_count())
+                .map(|i| ((i * 37 + index) as f64 * 0.618_033_988_7).fract() * 1e-2)
+                .collect();
+            let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).unwrap();
+            Var::from_tensor(&(var.as_tensor() + noise).unwrap()).unwrap()
+        })
+        .collect();
+    let analytic = gradients(layer, &vars);
+    for (which, var) in vars.iter().enumerate() {
+        let start: Vec<f64> = var.flatten_all().unwrap().to_vec1().unwrap();
+        for at in 0..start.len() {
+            let shifted = |by: f64| {
+                let mut moved = start.clone();
+                moved[at] += by;
+                let mut inputs = tensors(&vars);
+                inputs[which] = Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap();
+                objective(layer, &inputs).to_scalar::<f64>().unwrap()
+            };
+            let numeric = (shifted(H) - shifted(-H)) / (2.0 * H);
+            let found = analytic[which][at];
+            assert!(
+                (numeric - found).abs() <= 1e-6 * (1.0 + numeric.abs()),
+                "{layer:?}, input {which}, value {at}: {found} instead of {numeric}"
+            );
+        }
+    }
+}
+
+/// The operations used in training, in f32, against Candle's in f64.
+fn f32_agrees_with_f64(layer: &dyn Layer, input: &[usize]) {
+    let double = vars(layer, input, DType::F64);
+    let single = vars(layer, input, DType::F32);
+    let exact = objective(layer, &tensors(&double))
+        .to_scalar::<f64>()
+        .unwrap();
+    let found = f64::from(
+        objective(layer, &tensors(&single))
+            .to_scalar::<f32>()
+            .unwrap(),
+    );
+    assert!(
+        (exact - found).abs() <= 1e-4 * (1.0 + exact.abs()),
+        "{layer:?}: {found}, not {exact}"
+    );
+    for (exact, found) in gradients(layer, &double)
+        .iter()
+        .zip(gradients(layer, &single))
+    {
+        let scale = exact.iter().fold(0.0_f64, |scale, g| scale.max(g.abs()));
+        for (exact, found) in exact.iter().zip(found) {
+            assert!(
+                (exact - found).abs() <= 1e-5 * scale,
+                "{layer:?}: {found} instead of {exact}"
+            );
+        }
+    }
+}
+
+#[test]
+fn conv2d() {
+    for layer in [
+        Conv2d::new(3),
+        Conv2d::new(3).relu(),
+        Conv2d::new(2).window(2).relu(),
+    ] {
+        agrees_with_finite_differences(&layer, &[2, 5, 6, 2]);
+    }
+    for layer in [
+        Conv2d::new(32).relu(),
+        Conv2d::new(5),
+        Conv2d::new(16).window(5).relu(),
+    ] {
+        f32_agrees_with_f64(&layer, &[1, 28, 28, 1]);
+        f32_agrees_with_f64(&layer, &[37, 9, 7, 3]);
+        f32_agrees_with_f64(&layer, &[3, 13, 13, 32]);
+    }
+}
+
+#[test]
+fn dense() {
+    agrees_with_finite_differences(&Dense::new(4), &[3, 5]);
+    agrees_with_finite_differences(&Dense::new(4).relu(), &[3, 5]);
+    f32_agrees_with_f64(&Dense::new(33).relu(), &[384, 101]);
+    f32_agrees_with_f64(&Dense::new(10), &[1, 32]);
+}
+
+#[test]
+fn max_pool2d() {
+    agrees_with_finite_differences(&MaxPool2d::new(2), &[2, 5, 6, 3]);
+    agrees_with_finite_differences(&MaxPool2d::new(3), &[1, 7, 9, 2]);
+    // Values on a coarse grid: many windows tie, and both must choose the same maximum.
+    f32_agrees_with_f64(&MaxPool2d::new(2), &[5, 27, 26, 32]);
+    f32_agrees_with_f64(&MaxPool2d::new(3), &[1, 10, 11, 4]);
+}
+
+#[test]
+fn a_unique_maximum_receives_its_whole_gradient() {
+    let input = Var::new(&[[[[1.0_f32], [2.0]], [[4.0], [3.0]]]], &Device::Cpu).unwrap();
+    let output = MaxPool2d::new(2)
+        .forward(&input, &[], &Pass::new("pool", None))
+        .unwrap();
+    let gradients = output.sum_all().unwrap().backward().unwrap();
+    let gradient = gradients.get(&input).unwrap().flatten_all().unwrap();
+    assert_eq!(gradient.to_vec1::<f32>().unwrap(), [0.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn not_a_number_is_not_pooled_or_rectified_away() {
+    for at in 0..4 {
+        let mut pixels = [1.0_f32, 2.0, 3.0, 4.0];
+        pixels[at] = f32::NAN;
+        let input = Tensor::new(&pixels, &Device::Cpu)
+            .unwrap()
+            .reshape((1, 2, 2, 1))
+            .unwrap();
+        let pass = Pass::new("layer", None);
+        let pooled = MaxPool2d::new(2).forward(&input, &[], &pass).unwrap();
+        assert!(pooled.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+        let layer = Conv2d::new(1).window(2).relu();
+        let kernel = Tensor::ones((2, 2, 1, 1), DType::F32, &Device::Cpu).unwrap();
+        let bias = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
+        let output = layer.forward(&input, &[kernel, bias], &pass).unwrap();
+        assert!(output.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+    }
+}
+
+#[test]
+fn dropout_and_flatten() {
+    agrees_with_finite_differences(&Dropout::new(0.4), &[4, 3, 2, 5]);
+    agrees_with_finite_differences(&Flatten, &[2, 3, 2, 4]);
+}
+
+#[test]
+fn dropout_keeps_the_mean_and_drops_its_rate() {
+    let ones = Tensor::ones((100, 1000), DType::F32, &Device::Cpu).unwrap();
+    for rate in [0.2, 0.25, 0.4] {
+        let layer = Dropout::new(rate);
+        let dropped = layer
+            .forward(&ones, &[], &Pass::new("d", Some(STEP)))
+            .unwrap();
+        let values: Vec<f32> = dropped.flatten_all().unwrap().to_vec1().unwrap();
+        let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64 / values.len() as f64;
+        // Five deviations of a binomial with 100,000 draws.
+        assert!(
+            (zeros - rate).abs() < 5.0 * (rate * (1.0 - rate) / 1e5).sqrt(),
+            "{zeros}"
+        );
+        let kept = (1.0 / (1.0 - rate)) as f32;
+        assert!(values.iter().all(|&v| v == 0.0 || v == kept));
+        let evaluated = layer.forward(&ones, &[], &Pass::new("d", None)).unwrap();
+        assert_eq!(
+            evaluated.to_vec2::<f32>().unwrap(),
+            ones.to_vec2::<f32>().unwrap()
+        );
+    }
+}
+
+#[test]
+fn relu_passes_no_gradient_at_exactly_zero() {
+    let layer = Dense::new(1).relu();
+    let vars = [
+        var(&[1, 1], 1, DType::F32),
+        var(&[1, 1], 2, DType::F32),
+        var(&[1], 3, DType::F32),
+    ];
+    vars.iter()
+        .for_each(|v| v.set(&v.zeros_like().unwrap()).unwrap());
+    let gradients = objective(&layer, &tensors(&vars)).backward().unwrap();
+    let bias: Vec<f32> = gradients.get(&vars[2]).unwrap().to_vec1().unwrap();
+    assert_eq!(bias, [0.0]);
+}

@@ -1,0 +1,272 @@
+use std::ops::ControlFlow;
+
+use fmnist_lib::{
+    Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord, Error, FitConfig, Flatten,
+    MaxPool2d, Model, ModelSpec, Result, Scaling, Schedule, StepRecord, Verbose, evaluate, fit,
+    fit_with, one_layer, predict, three_layer,
+};
+
+use crate::striped;
+
+fn quiet(epochs: usize) -> FitConfig {
+    FitConfig::default().epochs(epochs).verbose(Verbose::Silent)
+}
+
+pub(crate) fn small() -> ModelSpec {
+    ModelSpec::new("small")
+        .layer("conv", Conv2d::new(8).relu())
+        .layer("pool", MaxPool2d::new(2))
+        .layer("dropout", Dropout::new(0.3))
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10))
+}
+
+pub(crate) fn bits(model: &Model) -> Vec<u32> {
+    let flat = model
+        .weights()
+        .into_iter()
+        .map(|(_, tensor)| tensor.flatten_all().unwrap());
+    flat.flat_map(|tensor| tensor.to_vec1::<f32>().unwrap())
+        .map(f32::to_bits)
+        .collect()
+}
+
+#[test]
+fn each_of_the_reports_networks_learns_32_images_by_heart() {
+    let data = striped(32, 1);
+    for spec in [one_layer(), fmnist_lib::two_layer(), three_layer()] {
+        let model = spec.build(1).unwrap();
+        fit(&model, &data, None, quiet(80).batch_size(32)).unwrap();
+        let result = evaluate(&model, &data).unwrap();
+        assert!(
+            result.accuracy == 1.0 && result.loss < 0.05,
+            "{}: {result}",
+            spec.name()
+        );
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_bits_on_1_and_2_threads() {
+    let data = striped(700, 2);
+    let train = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| {
+            let model = three_layer().build(4).unwrap();
+            let run = fit(&model, &data, &striped(40, 9), quiet(1)).unwrap();
+            (
+                bits(&model),
+                run.history.epochs[0].val_loss.unwrap().to_bits(),
+            )
+        })
+    };
+    let one = train(1);
+    assert!(one == train(2) && one == train(3));
+}
+
+#[test]
+fn another_seed_gives_other_bits() {
+    let data = striped(64, 2);
+    let train = |seed| {
+        let model = small().build(4).unwrap();
+        fit(&model, &data, None, quiet(1).seed(seed)).unwrap();
+        bits(&model)
+    };
+    assert_eq!(train(1), train(1));
+    assert_ne!(train(1), train(2));
+}
+
+#[test]
+fn the_recorded_loss_and_accuracy_are_those_of_the_data() {
+    let (data, validation) = (striped(150, 3), striped(70, 4));
+    let model = small().build(5).unwrap();
+    let run = fit(&model, &data, &validation, quiet(2).batch_size(64)).unwrap();
+    assert_eq!(run.history.epochs.len(), 2);
+    assert_eq!(run.ended, Ended::Completed);
+    let last = run.history.last().unwrap();
+    // An independent road to the same figures: probabilities of the true class, by hand.
+    let predictions = predict(&model, &validation).unwrap();
+    let labels = validation.labels();
+    let loss = labels.iter().zip(&predictions.probabilities);
+    let loss: f32 = loss.map(|(&l, p)| -p[usize::from(l)].ln()).sum::<f32>() / 70.0;
+    let right = labels
+        .iter()
+        .zip(&predictions.classes)
+        .filter(|(l, c)| l == c)
+        .count();
+    assert!((last.val_loss.unwrap() - loss).abs() < 1e-4);
+    assert!((last.val_accuracy.unwrap() - right as f32 / 70.0).abs() < 1e-6);
+    assert!(
+        predictions
+            .probabilities
+            .iter()
+            .all(|p| (p.iter().sum::<f32>() - 1.0).abs() < 1e-5)
+    );
+}
+
+#[derive(Default)]
+struct Recorder {
+    steps: Vec<StepRecord>,
+    epochs: Vec<usize>,
+    stop_after: usize,
+}
+
+impl Callback for Recorder {
+    fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+        self.steps.push(*record);
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, model: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
+        assert_eq!(model.history().last(), Some(record));
+        self.epochs.push(record.epoch);
+        Ok(if record.epoch == self.stop_after {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+}
+
+#[test]
+fn the_last_short_batch_is_kept_and_epochs_count_on() {
+    let data = striped(150, 3);
+    let model = small().build(5).unwrap();
+    let mut recorder = Recorder {
+        stop_after: 2,
+        ..Recorder::default()
+    };
+    let run = fit_with(
+        &model,
+        &data,
+        None,
+        quiet(5).batch_size(64),
+        &mut [&mut recorder],
+    )
+    .unwrap();
+    assert_eq!(run.ended, Ended::ByCallback);
+    let steps: Vec<_> = recorder
+        .steps
+        .iter()
+        .map(|r| (r.epoch, r.step, r.steps))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (1, 1, 3),
+            (1, 2, 3),
+            (1, 3, 3),
+            (2, 1, 3),
+            (2, 2, 3),
+            (2, 3, 3)
+        ]
+    );
+    let again = fit(&model, &data, None, quiet(1)).unwrap();
+    assert_eq!(again.history.epochs[0].epoch, 3);
+    assert_eq!(model.history().epochs.len(), 3);
+}
+
+#[test]
+fn early_stopping_goes_back_to_the_best_epoch() {
+    // Validation labels that are wrong on purpose: the better the training, the worse the loss.
+    let data = striped(200, 6);
+    let wrong: Vec<u8> = data.labels().iter().map(|l| (l + 1) % 10).collect();
+    let validation = fmnist_lib::Dataset::new(data.images().to_vec(), wrong).unwrap();
+    let model = small().build(7).unwrap();
+    let config = quiet(50)
+        .batch_size(20)
+        .early_stopping(EarlyStopping::after(3));
+    let run = fit(&model, &data, &validation, config).unwrap();
+    assert_eq!(run.ended, Ended::StoppedEarly);
+    let best = run.history.best_epoch().unwrap();
+    assert_eq!(run.history.last().unwrap().epoch, best.epoch + 3);
+    assert_eq!(
+        evaluate(&model, &validation).unwrap().loss,
+        best.val_loss.unwrap()
+    );
+    let refused = fit(
+        &model,
+        &data,
+        None,
+        quiet(1).early_stopping(EarlyStopping::after(1)),
+    );
+    assert!(refused.unwrap_err().to_string().contains("validation"));
+}
+
+#[test]
+fn schedules_follow_their_formulas() {
+    let rates = |schedule| -> Vec<f64> {
+        let model = small().build(7).unwrap();
+        let config = quiet(4).learning_rate(0.1).schedule(schedule);
+        let run = fit(&model, &striped(10, 1), None, config).unwrap();
+        run.history
+            .epochs
+            .iter()
+            .map(|record| record.learning_rate)
+            .collect()
+    };
+    assert_eq!(rates(Schedule::Constant), [0.1; 4]);
+    assert_eq!(
+        rates(Schedule::Step {
+            every: 2,
+            factor: 0.5
+        }),
+        [0.1, 0.1, 0.05, 0.05]
+    );
+    let cosine = rates(Schedule::Cosine);
+    let expected = [0.1, 0.085_355_339, 0.05, 0.014_644_661];
+    assert!(
+        cosine
+            .iter()
+            .zip(expected)
+            .all(|(found, rate)| (found - rate).abs() < 1e-8)
+    );
+}
+
+#[test]
+fn divergence_names_epoch_and_step_and_leaves_the_model_alive() {
+    let data = striped(100, 8);
+    let model = small().scaling(Scaling::Raw).build(9).unwrap();
+    let error = fit(
+        &model,
+        &data,
+        None,
+        quiet(20).batch_size(20).learning_rate(1e30),
+    )
+    .unwrap_err();
+    let Error::Diverged { epoch, step, .. } = error else {
+        panic!("{error}")
+    };
+    assert!(epoch == 1 && step >= 2, "epoch {epoch}, step {step}");
+    assert!(error.to_string().contains("Lower the learning rate"));
+    assert_eq!(model.history().epochs.len(), epoch - 1);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    let model = small().build(1).unwrap();
+    let data = striped(10, 1);
+    for config in [
+        quiet(1).batch_size(0),
+        quiet(1).learning_rate(0.0),
+        quiet(1).learning_rate(f64::NAN),
+        quiet(1).schedule(Schedule::Step {
+            every: 0,
+            factor: 0.5,
+        }),
+    ] {
+        assert!(matches!(
+            fit(&model, &data, None, config),
+            Err(Error::Invalid(_))
+        ));
+    }
+    assert!(fit(&model, &data.take(0), None, quiet(1)).is_err());
+    let headless = ModelSpec::new("m")
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(7));
+    let error = evaluate(&headless.build(1).unwrap(), &data).unwrap_err();
+    assert!(error.to_string().contains("10 scores"), "{error}");
+}
