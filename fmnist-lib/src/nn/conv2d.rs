@@ -2,7 +2,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::im2col::{self, Geometry};
-use super::{Activation, Init, Layer, Pass, Weight, f32_slice, image_shape, on_cpu_in_f32};
+use super::{Activation, Init, Layer, Pass, Weight, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
 /// `keras.layers.Conv2D`: slides `filters` windows over the image, one pixel at a time, without
@@ -156,15 +156,9 @@ impl CustomOp3 for ConvOp {
         let geometry = geometry(input.shape(), kernel.shape())?;
         // Pixels need no gradient: for the first layer that is half of the work.
         let with_input = input.track_op();
-        let gradients = f32_slice(input, |x| {
-            f32_slice(kernel, |w| {
-                f32_slice(output, |y| {
-                    f32_slice(gradient, |dy| {
-                        im2col::backward(&geometry, x, w, self.relu.then_some(y), dy, with_input)
-                    })
-                })
-            })
-        })????;
+        let gradients = f32_slices([input, kernel, output, gradient], |[x, w, y, dy]| {
+            im2col::backward(&geometry, x, w, self.relu.then_some(y), dy, with_input)
+        })?;
         let device = input.device();
         let input = gradients
             .input

@@ -2,7 +2,7 @@ use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass, f32_slice, image_shape, on_cpu_in_f32};
+use super::{Layer, Pass, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
 /// `keras.layers.MaxPooling2D`: the largest value of each `size`×`size` window, windows side by
@@ -62,28 +62,22 @@ struct MaxPoolOp {
 }
 
 impl MaxPoolOp {
-    /// For each output value of one image, hands `visit` its index and that of its maximum.
-    fn maxima(
+    /// For each output pixel of one image, hands `visit` its offset in the output and those of its
+    /// window's pixels in the input, all to be followed by the channels.
+    fn windows(
         &self,
-        image: &[f32],
         [height, width, channels]: [usize; 3],
-        mut visit: impl FnMut(usize, usize),
+        mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>),
     ) {
         let size = self.size;
         let (rows, columns) = (height / size, width / size);
-        for output in 0..rows * columns * channels {
-            let (position, channel) = (output / channels, output % channels);
-            let corner = (position / columns * size * width + position % columns * size) * channels
-                + channel;
-            let mut best = corner;
-            for step in 1..size * size {
-                let at = corner + (step / size * width + step % size) * channels;
-                // A NaN wins and stays, so that divergence is seen rather than pooled away.
-                if image[at] > image[best] || (image[at].is_nan() && !image[best].is_nan()) {
-                    best = at;
-                }
+        for row in 0..rows {
+            for column in 0..columns {
+                let corner = (row * width + column) * size;
+                let mut window = (0..size * size)
+                    .map(|step| (corner + step / size * width + step % size) * channels);
+                visit((row * columns + column) * channels, &mut window);
             }
-            visit(output, best);
         }
     }
 }
@@ -101,14 +95,22 @@ impl CustomOp1 for MaxPoolOp {
         let (batch, height, width, channels) = layout.shape().dims4()?;
         let input = &storage.as_slice::<f32>()?[layout.start_offset()..];
         let shape = (batch, height / self.size, width / self.size, channels);
-        let mut output = vec![0.0; shape.0 * shape.1 * shape.2 * shape.3];
-        let (image, pooled) = (height * width * channels, shape.1 * shape.2 * channels);
+        let pooled = shape.1 * shape.2 * channels;
+        let mut output = vec![f32::NEG_INFINITY; batch * pooled];
         output
             .par_chunks_mut(pooled)
-            .zip(input.par_chunks(image))
+            .zip(input.par_chunks(height * width * channels))
             .for_each(|(output, image)| {
-                self.maxima(image, [height, width, channels], |to, from| {
-                    output[to] = image[from]
+                self.windows([height, width, channels], |to, window| {
+                    let output = &mut output[to..to + channels];
+                    for from in window {
+                        for (most, &value) in output.iter_mut().zip(&image[from..]) {
+                            // A NaN stays, so that divergence is seen rather than pooled away.
+                            if value > *most || value.is_nan() {
+                                *most = value;
+                            }
+                        }
+                    }
                 });
             });
         Ok((CpuStorage::F32(output), shape.into()))
@@ -117,27 +119,41 @@ impl CustomOp1 for MaxPoolOp {
     fn bwd(
         &self,
         input: &Tensor,
-        _: &Tensor,
+        output: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
         let (_, height, width, channels) = input.dims4()?;
         let image = height * width * channels;
         let pooled = (height / self.size) * (width / self.size) * channels;
-        let mut output = vec![0.0; input.elem_count()];
-        f32_slice(input, |input| {
-            f32_slice(gradient, |gradient| {
-                output
-                    .par_chunks_mut(image)
-                    .zip(input.par_chunks(image))
-                    .zip(gradient.par_chunks(pooled))
-                    .for_each(|((output, image), gradient)| {
-                        let shape = [height, width, channels];
-                        self.maxima(image, shape, |from, to| output[to] = gradient[from]);
+        let mut result = vec![0.0; input.elem_count()];
+        f32_slices([input, output, gradient], |[input, output, gradient]| {
+            result
+                .par_chunks_mut(image)
+                .enumerate()
+                .for_each(|(index, result)| {
+                    let image = &input[index * image..][..image];
+                    let output = &output[index * pooled..][..pooled];
+                    let mut left = gradient[index * pooled..][..pooled].to_vec();
+                    self.windows([height, width, channels], |to, window| {
+                        let (output, left) =
+                            (&output[to..to + channels], &mut left[to..to + channels]);
+                        for from in window {
+                            let result = &mut result[from..from + channels];
+                            let values = image[from..from + channels].iter().zip(output);
+                            for ((result, (value, most)), left) in
+                                result.iter_mut().zip(values).zip(&mut *left)
+                            {
+                                // The first of several maxima takes the gradient, none is left for the others.
+                                if value == most {
+                                    *result = std::mem::take(left);
+                                }
+                            }
+                        }
                     });
-            })
-        })??;
+                });
+        })?;
         Ok(Some(Tensor::from_vec(
-            output,
+            result,
             input.shape(),
             input.device(),
         )?))

@@ -133,18 +133,27 @@ pub(crate) fn on_cpu_in_f32(tensors: &[&Tensor]) -> bool {
         .all(|t| matches!(t.device(), Device::Cpu) && t.dtype() == DType::F32)
 }
 
-/// Hands `read` the values of a CPU tensor in `f32`, last dimension fastest.
-fn f32_slice<R>(tensor: &Tensor, read: impl FnOnce(&[f32]) -> R) -> candle_core::Result<R> {
-    let tensor = tensor.contiguous()?;
-    let (storage, layout) = tensor.storage_and_layout();
-    let Storage::Cpu(storage) = &*storage else {
-        candle_core::bail!(
-            "a CPU operation was given a tensor on {:?}",
-            tensor.device().location()
-        )
-    };
-    let values = &storage.as_slice::<f32>()?[layout.start_offset()..];
-    Ok(read(&values[..tensor.elem_count()]))
+/// Hands `read` the values of CPU tensors in `f32`, last dimension fastest.
+fn f32_slices<const N: usize, R>(
+    tensors: [&Tensor; N],
+    read: impl FnOnce([&[f32]; N]) -> R,
+) -> candle_core::Result<R> {
+    let tensors: Vec<Tensor> = tensors
+        .iter()
+        .map(|tensor| tensor.contiguous())
+        .collect::<candle_core::Result<_>>()?;
+    let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for ((slice, (storage, layout)), tensor) in slices.iter_mut().zip(&guards).zip(&tensors) {
+        let Storage::Cpu(storage) = &**storage else {
+            candle_core::bail!(
+                "a CPU operation was given a tensor on {:?}",
+                tensor.device().location()
+            )
+        };
+        *slice = &storage.as_slice::<f32>()?[layout.start_offset()..][..tensor.elem_count()];
+    }
+    Ok(read(slices))
 }
 
 /// Height, width and channels of an image-shaped input, or an error that names the layer.
