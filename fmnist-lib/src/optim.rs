@@ -1,6 +1,5 @@
 //! Adam, as Keras defines it.
 
-use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 use rayon::prelude::*;
 
@@ -47,16 +46,16 @@ impl Adam {
     pub(crate) fn step<'a>(
         &mut self,
         weights: impl Iterator<Item = &'a Var>,
-        gradients: &GradStore,
+        gradients: &[Option<Tensor>],
         learning_rate: f64,
     ) -> Result<()> {
         self.steps += 1;
         let steps = self.steps as i32;
         let rate = learning_rate * (1.0 - BETA_2.powi(steps)).sqrt() / (1.0 - BETA_1.powi(steps));
-        for (weight, Moments { mean, square }) in weights.zip(&mut self.moments) {
-            let Some(gradient) = gradients.get(weight) else {
-                continue;
-            };
+        for ((weight, gradient), Moments { mean, square }) in
+            weights.zip(gradients).zip(&mut self.moments)
+        {
+            let Some(gradient) = gradient else { continue };
             let gradient = gradient.contiguous()?;
             if super::nn::on_cpu_in_f32(&[weight, &gradient]) {
                 mean.inplace_op2(

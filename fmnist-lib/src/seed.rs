@@ -17,9 +17,9 @@ pub(crate) enum Purpose<'a> {
     Split,
     /// The order of the training images in an epoch.
     Shuffle { epoch: usize },
-    /// What the named layer drops in one step.
-    Dropout {
-        layer: &'a str,
+    /// What the named layer draws in one step: what dropout drops.
+    Layer {
+        name: &'a str,
         epoch: usize,
         step: usize,
     },
@@ -27,19 +27,24 @@ pub(crate) enum Purpose<'a> {
 
 /// The generator of `purpose` under `seed`.
 pub(crate) fn generator(seed: u64, purpose: Purpose<'_>) -> ChaCha8Rng {
+    ChaCha8Rng::from_seed(key(seed, purpose))
+}
+
+/// The key of that generator.
+pub(crate) fn key(seed: u64, purpose: Purpose<'_>) -> [u8; 32] {
     let (kind, name, epoch, step) = match purpose {
         Purpose::Initialise(name) => ("initialise", name, 0, 0),
         Purpose::Split => ("split", "", 0, 0),
         Purpose::Shuffle { epoch } => ("shuffle", "", epoch, 0),
-        Purpose::Dropout { layer, epoch, step } => ("dropout", layer, epoch, step),
+        Purpose::Layer { name, epoch, step } => ("layer", name, epoch, step),
     };
-    let key = Sha256::new()
+    Sha256::new()
         .chain_update(seed.to_le_bytes())
         .chain_update((epoch as u64).to_le_bytes())
         .chain_update((step as u64).to_le_bytes())
         .chain_update(kind)
         .chain_update([0])
         .chain_update(name)
-        .finalize();
-    ChaCha8Rng::from_seed(key.into())
+        .finalize()
+        .into()
 }

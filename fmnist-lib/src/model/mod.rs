@@ -1,6 +1,9 @@
 //! Networks: their description, their weights, their answers.
 
 mod checkpoint;
+mod fused;
+mod gradients;
+mod plan;
 mod report;
 mod spec;
 mod summary;
@@ -9,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Tensor, Var};
 
+pub(crate) use gradients::Gradients;
 pub use report::{one_layer, three_layer, two_layer};
 pub use spec::{AnyLayer, ModelSpec};
 pub use summary::{Summary, SummaryRow};
@@ -19,6 +23,7 @@ use crate::history::History;
 use crate::nn::{Pass, Step};
 use crate::optim::Adam;
 use crate::seed::{Purpose, generator};
+use fused::Fused;
 
 /// A network with weights. Training changes them in place through a shared reference, so a stopped
 /// or failed [`fit`](crate::fit) leaves the model alive with all it has learned.
@@ -27,6 +32,8 @@ pub struct Model {
     spec: ModelSpec,
     device: Device,
     weights: Vec<NamedWeight>,
+    /// On the CPU, where all layers have a kernel.
+    fused: Option<Fused>,
     adam: Mutex<Adam>,
     log: Mutex<Log>,
 }
@@ -69,8 +76,10 @@ impl ModelSpec {
     /// # Errors
     /// As for `build`, and when the device is out of memory.
     pub fn build_on(&self, seed: u64, device: &Device) -> Result<Model> {
+        let placed = self.place()?;
+        let stages = plan::stages(&self.input, &self.layers, &placed);
         let mut weights = Vec::new();
-        for placed in self.place()? {
+        for placed in placed {
             for weight in placed.weights {
                 let name = format!("{}.{}", placed.name, weight.name);
                 let mut random = generator(seed, Purpose::Initialise(&name));
@@ -84,6 +93,7 @@ impl ModelSpec {
             device: device.clone(),
             adam: Mutex::new(Adam::new(weights.iter().map(|weight| &weight.var))?),
             weights,
+            fused: stages.filter(|_| device.is_cpu()).map(Fused::new),
             log: Mutex::default(),
         })
     }
@@ -118,6 +128,15 @@ impl Model {
     /// # Errors
     /// When the input has another shape.
     pub fn forward(&self, input: &Tensor, step: Option<Step>) -> Result<Tensor> {
+        if let (Some(fused), None) = (&self.fused, step)
+            && self.suits_fused(input)
+        {
+            return self.forward_fused(fused, input, step);
+        }
+        self.forward_by_layers(input, step)
+    }
+
+    fn forward_by_layers(&self, input: &Tensor, step: Option<Step>) -> Result<Tensor> {
         let mut weights = self.weights.iter().map(|weight| match step {
             Some(_) => weight.var.as_tensor().clone(),
             // Without a graph, each activation is freed as soon as the next one is there.

@@ -23,9 +23,9 @@ use crate::{Error, Result, SIDE, Scaling};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelSpec {
     name: String,
-    input: Vec<usize>,
+    pub(super) input: Vec<usize>,
     scaling: Scaling,
-    layers: Vec<NamedLayer>,
+    pub(super) layers: Vec<NamedLayer>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::im2col::{self, Geometry};
+use super::kernels::{self, Isa};
 use super::{Activation, Init, Layer, Pass, Weight, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
@@ -9,9 +9,9 @@ use crate::{Error, Result};
 /// padding ("valid"), and adds a bias to each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv2d {
-    filters: usize,
-    window: usize,
-    activation: Activation,
+    pub(crate) filters: usize,
+    pub(crate) window: usize,
+    pub(crate) activation: Activation,
     init: Init,
 }
 
@@ -86,7 +86,7 @@ impl Layer for Conv2d {
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
         let (kernel, bias) = (&weights[0], &weights[1]);
-        if on_cpu_in_f32(&[input, kernel, bias]) {
+        if self.window == 3 && on_cpu_in_f32(&[input, kernel, bias]) {
             let op = ConvOp {
                 relu: self.activation == Activation::Relu,
             };
@@ -106,15 +106,23 @@ struct ConvOp {
     relu: bool,
 }
 
-fn geometry(input: &Shape, kernel: &Shape) -> candle_core::Result<Geometry> {
-    let (_, height, width, channels) = input.dims4()?;
-    let (window, _, _, filters) = kernel.dims4()?;
-    Ok(Geometry {
+impl ConvOp {
+    fn activation(&self) -> kernels::Activation<'static> {
+        kernels::Activation {
+            relu: self.relu,
+            dropout: None,
+        }
+    }
+}
+
+fn geometry(input: &Shape, kernel: &Shape) -> candle_core::Result<kernels::Conv> {
+    let (_, height, width, inputs) = input.dims4()?;
+    let outputs = kernel.dims4()?.3;
+    Ok(kernels::Conv {
         height,
         width,
-        channels,
-        window,
-        filters,
+        inputs,
+        outputs,
     })
 }
 
@@ -132,16 +140,18 @@ impl CustomOp3 for ConvOp {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let geometry = geometry(input_layout.shape(), kernel_layout.shape())?;
-        let batch = input_layout.dims()[0];
-        let output = im2col::forward(
-            &geometry,
+        let conv = geometry(input_layout.shape(), kernel_layout.shape())?;
+        let (rows, columns) = conv.output_size();
+        let shape = (input_layout.dims()[0], rows, columns, conv.outputs);
+        let mut output = vec![0.0; shape.0 * conv.output_len()];
+        conv.forward(
+            Isa::best(),
             contiguous(input, input_layout)?,
             contiguous(kernel, kernel_layout)?,
             contiguous(bias, bias_layout)?,
-            self.relu,
+            self.activation(),
+            &mut output,
         );
-        let shape = (batch, geometry.rows(), geometry.columns(), geometry.filters);
         Ok((CpuStorage::F32(output), shape.into()))
     }
 
@@ -153,20 +163,32 @@ impl CustomOp3 for ConvOp {
         output: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let geometry = geometry(input.shape(), kernel.shape())?;
-        // Pixels need no gradient: for the first layer that is half of the work.
-        let with_input = input.track_op();
-        let gradients = f32_slices([input, kernel, output, gradient], |[x, w, y, dy]| {
-            im2col::backward(&geometry, x, w, self.relu.then_some(y), dy, with_input)
+        let conv = geometry(input.shape(), kernel.shape())?;
+        // Pixels need no gradient: for a first layer that is half of the work.
+        let mut dx = input.track_op().then(|| vec![0.0; input.elem_count()]);
+        let mut dw = vec![0.0; kernel.elem_count()];
+        let mut db = vec![0.0; bias.elem_count()];
+        f32_slices(&[input, kernel, output, gradient], |slices| {
+            let (x, w, y, dy) = (slices[0], slices[1], slices[2], slices[3]);
+            let dx = dx.as_deref_mut();
+            conv.backward(
+                Isa::best(),
+                x,
+                w,
+                y,
+                dy,
+                self.activation(),
+                dx,
+                &mut dw,
+                &mut db,
+            );
         })?;
         let device = input.device();
-        let input = gradients
-            .input
-            .map(|dx| Tensor::from_vec(dx, input.shape(), device));
+        let dx = dx.map(|dx| Tensor::from_vec(dx, input.shape(), device));
         Ok((
-            input.transpose()?,
-            Some(Tensor::from_vec(gradients.kernel, kernel.shape(), device)?),
-            Some(Tensor::from_vec(gradients.bias, bias.shape(), device)?),
+            dx.transpose()?,
+            Some(Tensor::from_vec(dw, kernel.shape(), device)?),
+            Some(Tensor::from_vec(db, bias.shape(), device)?),
         ))
     }
 }

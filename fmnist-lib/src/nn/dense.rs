@@ -7,8 +7,8 @@ use crate::{Error, Result};
 /// `keras.layers.Dense`: every output is a weighted sum of all inputs, plus a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dense {
-    units: usize,
-    activation: Activation,
+    pub(crate) units: usize,
+    pub(crate) activation: Activation,
     init: Init,
 }
 

@@ -1,17 +1,15 @@
 use candle_core::{Shape, Tensor};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::RngCore;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass};
+use super::kernels::{Isa, dropout_bits};
+use super::{Layer, Pass, Step};
 use crate::{Error, Result};
 
 /// `keras.layers.Dropout`: while training, sets a random fraction of the values to 0 and scales the
 /// others up to keep the mean (Srivastava et al., 2014). Does nothing when evaluating.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropout {
-    rate: f64,
+    pub(crate) rate: f64,
 }
 
 impl Dropout {
@@ -37,9 +35,9 @@ impl Layer for Dropout {
     }
 
     fn forward(&self, input: &Tensor, _: &[Tensor], pass: &Pass<'_>) -> Result<Tensor> {
-        match pass.random() {
-            Some(random) if self.rate > 0.0 => {
-                let mask = mask(input.shape(), self.rate, &random);
+        match pass.step {
+            Some(step) if self.rate > 0.0 => {
+                let mask = mask(input.shape(), pass.layer, step, self.rate);
                 let mask = Tensor::from_vec(mask, input.shape(), input.device())?;
                 Ok((input * mask.to_dtype(input.dtype())?)?)
             }
@@ -48,26 +46,34 @@ impl Layer for Dropout {
     }
 }
 
-/// Values per stretch of random numbers: fixed, so that the mask does not depend on the threads.
-const STRETCH: usize = 1 << 14;
+/// Draws which values of `pixels` groups of `channels` are kept: one bit each, set with probability
+/// `1 - rate` (to within 2⁻¹⁶), `ceil(channels / 16)` words a group.
+pub(crate) fn kept_bits(
+    layer: &str,
+    step: Step,
+    rate: f64,
+    [pixels, channels]: [usize; 2],
+    kept: &mut Vec<u16>,
+) {
+    kept.resize(pixels * channels.div_ceil(16), 0);
+    dropout_bits(Isa::best(), step.key(layer), 0, rate, kept);
+}
 
-/// 0 with probability `rate` (to within 2⁻¹⁶), `1 / (1 - rate)` otherwise.
-fn mask(shape: &Shape, rate: f64, random: &ChaCha8Rng) -> Vec<f32> {
-    let threshold = (rate * 65_536.0).round() as u32;
-    let kept = (1.0 / (1.0 - rate)) as f32;
-    let mut mask = vec![0.0; shape.elem_count()];
-    mask.par_chunks_mut(STRETCH)
-        .enumerate()
-        .for_each(|(index, stretch)| {
-            let mut random = random.clone();
-            random.set_word_pos((index * STRETCH / 2) as u128);
-            for pair in stretch.chunks_mut(2) {
-                let word = random.next_u32();
-                let draws = [word & 0xffff, word >> 16];
-                for (value, draw) in pair.iter_mut().zip(draws) {
-                    *value = if draw < threshold { 0.0 } else { kept };
-                }
-            }
-        });
-    mask
+/// 0 where a value is dropped, `1 / (1 - rate)` elsewhere.
+fn mask(shape: &Shape, layer: &str, step: Step, rate: f64) -> Vec<f32> {
+    let channels = shape.dims().last().copied().unwrap_or(1);
+    let mut kept = Vec::new();
+    kept_bits(
+        layer,
+        step,
+        rate,
+        [shape.elem_count() / channels, channels],
+        &mut kept,
+    );
+    let scale = (1.0 / (1.0 - rate)) as f32;
+    let bit = |words: &[u16], channel: usize| words[channel / 16] >> (channel % 16) & 1 == 1;
+    kept.chunks(channels.div_ceil(16))
+        .flat_map(|words| (0..channels).map(move |channel| bit(words, channel)))
+        .map(|kept| if kept { scale } else { 0.0 })
+        .collect()
 }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// (row by row) receives the gradient, as in TensorFlow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaxPool2d {
-    size: usize,
+    pub(crate) size: usize,
 }
 
 impl MaxPool2d {
@@ -126,7 +126,8 @@ impl CustomOp1 for MaxPoolOp {
         let image = height * width * channels;
         let pooled = (height / self.size) * (width / self.size) * channels;
         let mut result = vec![0.0; input.elem_count()];
-        f32_slices([input, output, gradient], |[input, output, gradient]| {
+        f32_slices(&[input, output, gradient], |slices| {
+            let (input, output, gradient) = (slices[0], slices[1], slices[2]);
             result
                 .par_chunks_mut(image)
                 .enumerate()

@@ -7,24 +7,31 @@ mod conv2d;
 mod dense;
 mod dropout;
 mod flatten;
-mod im2col;
 mod init;
+#[allow(
+    unreachable_pub,
+    dead_code,
+    reason = "the kernels are written as a crate of their own"
+)]
+pub(crate) mod kernels;
 mod max_pool2d;
 
 use std::fmt::Debug;
 
 use candle_core::{DType, Device, Storage, Tensor};
 use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub(crate) use dropout::kept_bits;
 pub use flatten::Flatten;
 pub use init::Init;
 pub use max_pool2d::MaxPool2d;
 
-use crate::seed::{Purpose, generator};
+use crate::seed::{Purpose, key};
 use crate::{Error, Result};
 
 /// One layer of a network. Implement it, in a notebook cell if you like, to add your own.
@@ -114,15 +121,21 @@ impl<'a> Pass<'a> {
     /// The random numbers of this layer in this step; `None` when evaluating. Each call starts the
     /// same sequence anew.
     pub fn random(&self) -> Option<ChaCha8Rng> {
-        let Step { seed, epoch, step } = self.step?;
-        Some(generator(
+        Some(ChaCha8Rng::from_seed(self.step?.key(self.layer)))
+    }
+}
+
+impl Step {
+    fn key(self, layer: &str) -> [u8; 32] {
+        let Self { seed, epoch, step } = self;
+        key(
             seed,
-            Purpose::Dropout {
-                layer: self.layer,
+            Purpose::Layer {
+                name: layer,
                 epoch,
                 step,
             },
-        ))
+        )
     }
 }
 
@@ -134,26 +147,27 @@ pub(crate) fn on_cpu_in_f32(tensors: &[&Tensor]) -> bool {
 }
 
 /// Hands `read` the values of CPU tensors in `f32`, last dimension fastest.
-fn f32_slices<const N: usize, R>(
-    tensors: [&Tensor; N],
-    read: impl FnOnce([&[f32]; N]) -> R,
+pub(crate) fn f32_slices<R>(
+    tensors: &[&Tensor],
+    read: impl FnOnce(&[&[f32]]) -> R,
 ) -> candle_core::Result<R> {
     let tensors: Vec<Tensor> = tensors
         .iter()
         .map(|tensor| tensor.contiguous())
         .collect::<candle_core::Result<_>>()?;
     let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
-    let mut slices: [&[f32]; N] = [&[]; N];
-    for ((slice, (storage, layout)), tensor) in slices.iter_mut().zip(&guards).zip(&tensors) {
+    let mut slices: Vec<&[f32]> = Vec::with_capacity(tensors.len());
+    for (tensor, (storage, layout)) in tensors.iter().zip(&guards) {
         let Storage::Cpu(storage) = &**storage else {
             candle_core::bail!(
                 "a CPU operation was given a tensor on {:?}",
                 tensor.device().location()
             )
         };
-        *slice = &storage.as_slice::<f32>()?[layout.start_offset()..][..tensor.elem_count()];
+        let values = storage.as_slice::<f32>()?;
+        slices.push(&values[layout.start_offset()..][..tensor.elem_count()]);
     }
-    Ok(read(slices))
+    Ok(read(&slices))
 }
 
 /// Height, width and channels of an image-shaped input, or an error that names the layer.

@@ -11,8 +11,7 @@ pub use callbacks::{Callback, StepRecord};
 
 use crate::config::FitConfig;
 use crate::history::{EpochRecord, History};
-use crate::metrics::correct;
-use crate::model::{Model, RunPlan};
+use crate::model::{Gradients, Model, RunPlan};
 use crate::nn::Step;
 use crate::preprocess::{batch, shuffled};
 use crate::{Dataset, Error, Result, evaluate};
@@ -216,23 +215,24 @@ fn train_epoch(
             step: index + 1,
         };
         let (inputs, labels) = batch(train, indices, model.spec().input_scaling(), model.device())?;
-        let logits = model.forward(&inputs, Some(step))?;
-        let loss = candle_nn::loss::cross_entropy(&logits, &labels)?;
-        let value = loss.to_scalar::<f32>()?;
-        if !value.is_finite() {
+        let Gradients {
+            loss,
+            correct,
+            of_weights,
+        } = model.gradients(&inputs, &labels, step)?;
+        if !loss.is_finite() {
             let step = index + 1;
             return Err(Error::Diverged {
                 epoch,
                 step,
-                loss: value,
+                loss,
                 learning_rate: rate,
             });
         }
-        let gradients = loss.backward()?;
-        model.adam().step(model.vars(), &gradients, rate)?;
+        model.adam().step(model.vars(), &of_weights, rate)?;
 
-        loss_sum += f64::from(value) * indices.len() as f64;
-        right += correct(&logits, &labels)?;
+        loss_sum += f64::from(loss) * indices.len() as f64;
+        right += correct;
         seen += indices.len();
         let record = StepRecord {
             epoch,

@@ -270,3 +270,48 @@ fn settings_that_cannot_work_are_refused() {
     let error = evaluate(&headless.build(1).unwrap(), &data).unwrap_err();
     assert!(error.to_string().contains("10 scores"), "{error}");
 }
+
+/// The kernels that run a whole network at once, against the same network layer by layer: a layer
+/// that does nothing keeps a network from being run at once.
+#[test]
+fn fused_and_layer_by_layer_training_agree() {
+    #[derive(Debug)]
+    struct Same;
+    impl fmnist_lib::Layer for Same {
+        fn kind(&self) -> &str {
+            "Same"
+        }
+        fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+            Ok(input.to_vec())
+        }
+        fn forward(
+            &self,
+            input: &fmnist_lib::candle_core::Tensor,
+            _: &[fmnist_lib::candle_core::Tensor],
+            _: &fmnist_lib::Pass<'_>,
+        ) -> Result<fmnist_lib::candle_core::Tensor> {
+            Ok(input.clone())
+        }
+    }
+    // The last batch has 11 images; the images are noise, so that no two pixels tie by design.
+    let (data, validation) = (striped(75, 2), striped(40, 3));
+    for spec in [one_layer(), fmnist_lib::two_layer(), three_layer()] {
+        let losses = |spec: ModelSpec| {
+            let model = spec.build(6).unwrap();
+            let run = fit(&model, &data, &validation, quiet(3).batch_size(32)).unwrap();
+            let epochs = run.history.epochs.into_iter();
+            epochs
+                .flat_map(|r| [r.loss, r.val_loss.unwrap()])
+                .collect::<Vec<f32>>()
+        };
+        let fused = losses(spec.clone());
+        let by_layers = losses(spec.clone().custom("same", Same));
+        for (a, b) in fused.iter().zip(&by_layers) {
+            assert!(
+                (a - b).abs() < 2e-3 * b,
+                "{}: {fused:?} {by_layers:?}",
+                spec.name()
+            );
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Runs a whole network on the CPU in `f32` with this crate's own kernels.
+//!
+//! Candle's backward pass would store, zero and add a gradient for every intermediate tensor. Here a
+//! stage (convolution, ReLU, pooling, dropout) keeps only its output, and all memory is used again in
+//! the next step.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::nn::kernels::{Activation, Dropout, Isa};
+use crate::nn::{Step, kept_bits};
+
+use super::plan::{Kernel, Stage};
+
+/// A network as stages, and the memory they work in.
+#[derive(Debug)]
+pub(super) struct Fused {
+    isa: Isa,
+    stages: Vec<Stage>,
+    memory: Mutex<Memory>,
+}
+
+/// What a forward pass leaves for the backward pass, for each stage.
+#[derive(Debug, Default)]
+struct Memory {
+    outputs: Vec<Vec<f32>>,
+    /// Which outputs dropout kept.
+    kept: Vec<Vec<u16>>,
+    /// Where the first stage's pools found their maxima.
+    codes: Vec<u8>,
+    /// The gradients of a stage's output and of its input, in turn.
+    gradients: [Vec<f32>; 2],
+}
+
+impl Fused {
+    pub(super) fn new(stages: Vec<Stage>) -> Self {
+        let memory = Memory {
+            outputs: stages.iter().map(|_| Vec::new()).collect(),
+            kept: stages.iter().map(|_| Vec::new()).collect(),
+            ..Memory::default()
+        };
+        Self {
+            isa: Isa::best(),
+            stages,
+            memory: Mutex::new(memory),
+        }
+    }
+
+    /// The scores of `images` (one after the other); `weights` are kernel and bias of each stage.
+    pub(super) fn forward(
+        &self,
+        images: &[f32],
+        count: usize,
+        weights: &[&[f32]],
+        step: Option<Step>,
+    ) -> Vec<f32> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Memory {
+            outputs,
+            kept,
+            codes,
+            ..
+        } = &mut *memory;
+        for (index, stage) in self.stages.iter().enumerate() {
+            let (before, from) = outputs.split_at_mut(index);
+            let x = before.last().map_or(images, |output| output.as_slice());
+            let y = &mut from[0];
+            y.resize(count * stage.output, 0.0);
+            let kept = &mut kept[index];
+            stage.draw_dropout(count, step, kept);
+            let activation = stage.activation(step.is_some(), kept);
+            let (w, b) = (weights[2 * index], weights[2 * index + 1]);
+            match &stage.kernel {
+                Kernel::ConvPool(kernel) => {
+                    codes.resize(y.len(), 0);
+                    kernel.forward(self.isa, x, w, b, activation.dropout, y, codes);
+                }
+                Kernel::Conv(kernel) => kernel.forward(self.isa, x, w, b, activation, y),
+                Kernel::Dense(kernel) => kernel.forward(self.isa, x, w, b, activation, y),
+            }
+        }
+        outputs
+            .last()
+            .expect("a plan has at least one stage")
+            .clone()
+    }
+
+    /// The gradients of all weights, after a [`forward`](Self::forward) of the same images in the
+    /// same step, from that of the scores.
+    pub(super) fn backward(
+        &self,
+        images: &[f32],
+        weights: &[&[f32]],
+        scores: &[f32],
+    ) -> Vec<Vec<f32>> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Memory {
+            outputs,
+            kept,
+            codes,
+            gradients,
+        } = &mut *memory;
+        let [dy, dx] = gradients;
+        dy.clear();
+        dy.extend_from_slice(scores);
+        let mut results: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
+        for (index, stage) in self.stages.iter().enumerate().rev() {
+            let x = if index == 0 {
+                images
+            } else {
+                &outputs[index - 1]
+            };
+            let y = &outputs[index];
+            let activation = stage.activation(true, &kept[index]);
+            let [dw, db] = &mut results[2 * index..2 * index + 2] else {
+                unreachable!("each stage has a kernel and a bias")
+            };
+            // The pixels need no gradient.
+            dx.resize(if index == 0 { 0 } else { x.len() }, 0.0);
+            let into_x = (index > 0).then_some(dx.as_mut_slice());
+            let w = weights[2 * index];
+            match &stage.kernel {
+                Kernel::ConvPool(kernel) => {
+                    let scale = activation.dropout.map_or(1.0, |dropout| dropout.scale);
+                    kernel.backward(self.isa, x, codes, dy, scale, dw, db);
+                }
+                Kernel::Conv(kernel) => {
+                    kernel.backward(self.isa, x, w, y, dy, activation, into_x, dw, db);
+                }
+                Kernel::Dense(kernel) => {
+                    kernel.backward(self.isa, x, w, y, dy, activation, into_x, dw, db);
+                }
+            }
+            std::mem::swap(dy, dx);
+        }
+        results
+    }
+}
+
+impl Stage {
+    fn draw_dropout(&self, count: usize, step: Option<Step>, kept: &mut Vec<u16>) {
+        if let (Some(dropout), Some(step)) = (&self.dropout, step) {
+            let pixels = count * self.output / self.channels;
+            kept_bits(
+                &dropout.layer,
+                step,
+                dropout.rate,
+                [pixels, self.channels],
+                kept,
+            );
+        }
+    }
+
+    fn activation<'a>(&self, training: bool, kept: &'a [u16]) -> Activation<'a> {
+        let dropout = self
+            .dropout
+            .as_ref()
+            .filter(|_| training)
+            .map(|dropout| Dropout {
+                kept,
+                scale: (1.0 / (1.0 - dropout.rate)) as f32,
+            });
+        Activation {
+            relu: self.relu,
+            dropout,
+        }
+    }
+}

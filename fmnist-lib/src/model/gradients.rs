@@ -1,0 +1,85 @@
+//! One training step, up to the gradients: with the fused kernels where they fit, layer by layer
+//! through Candle elsewhere.
+
+use candle_core::{Device, Tensor, Var};
+use candle_nn::loss::cross_entropy;
+
+use super::Model;
+use super::fused::Fused;
+use crate::metrics::correct;
+use crate::nn::{Step, f32_slices, on_cpu_in_f32};
+use crate::{Error, Result};
+
+/// What one batch says of the weights.
+pub(crate) struct Gradients {
+    /// Mean cross-entropy of the batch.
+    pub(crate) loss: f32,
+    /// Images classified correctly.
+    pub(crate) correct: usize,
+    /// For each weight, the gradient of the loss; `None` where the loss does not depend on it.
+    pub(crate) of_weights: Vec<Option<Tensor>>,
+}
+
+impl Model {
+    /// Loss and gradients of a batch: inputs (batch, 28, 28, 1), labels (batch).
+    pub(crate) fn gradients(
+        &self,
+        input: &Tensor,
+        labels: &Tensor,
+        step: Step,
+    ) -> Result<Gradients> {
+        let Some(fused) = self.fused.as_ref().filter(|_| self.suits_fused(input)) else {
+            let scores = self.forward_by_layers(input, Some(step))?;
+            let loss = cross_entropy(&scores, labels)?;
+            let gradients = loss.backward()?;
+            return Ok(Gradients {
+                loss: loss.to_scalar()?,
+                correct: correct(&scores, labels)?,
+                of_weights: self.vars().map(|var| gradients.get(var).cloned()).collect(),
+            });
+        };
+        let scores = Var::from_tensor(&self.forward_fused(fused, input, Some(step))?)?;
+        let loss = cross_entropy(&scores, labels)?;
+        let gradients = loss.backward()?;
+        let of_scores = gradients.get(&scores).ok_or_else(|| {
+            Error::Invalid(format!(
+                "the loss of model {} depends on no score",
+                self.spec.name()
+            ))
+        })?;
+        let mut tensors: Vec<&Tensor> = vec![input, of_scores];
+        tensors.extend(self.vars().map(|var| var.as_tensor()));
+        let of_weights = f32_slices(&tensors, |slices| {
+            fused.backward(slices[0], &slices[2..], slices[1])
+        })?;
+        let shaped = of_weights
+            .into_iter()
+            .zip(self.vars())
+            .map(|(values, var)| Ok(Some(Tensor::from_vec(values, var.shape(), &Device::Cpu)?)));
+        Ok(Gradients {
+            loss: loss.to_scalar()?,
+            correct: correct(&scores, labels)?,
+            of_weights: shaped.collect::<Result<_>>()?,
+        })
+    }
+
+    pub(super) fn suits_fused(&self, input: &Tensor) -> bool {
+        input.dims().get(1..) == Some(&self.spec.input) && on_cpu_in_f32(&[input])
+    }
+
+    pub(super) fn forward_fused(
+        &self,
+        fused: &Fused,
+        input: &Tensor,
+        step: Option<Step>,
+    ) -> Result<Tensor> {
+        let mut tensors: Vec<&Tensor> = vec![input];
+        tensors.extend(self.vars().map(|var| var.as_tensor()));
+        let count = input.dim(0)?;
+        let scores = f32_slices(&tensors, |slices| {
+            fused.forward(slices[0], count, &slices[1..], step)
+        })?;
+        let width = scores.len() / count.max(1);
+        Ok(Tensor::from_vec(scores, (count, width), &Device::Cpu)?)
+    }
+}

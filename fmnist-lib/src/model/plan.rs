@@ -1,0 +1,116 @@
+//! Which layers the fused CPU kernels can run together.
+
+use crate::nn::kernels::{Conv, ConvPool, Dense};
+use crate::nn::{Activation, Dropout};
+
+use super::spec::{AnyLayer, NamedLayer, Placed};
+
+/// Some consecutive layers that one kernel computes.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) kernel: Kernel,
+    pub(super) relu: bool,
+    pub(super) dropout: Option<StageDropout>,
+    /// Values of one image's output, and the channels (or units) that lie side by side in it.
+    pub(super) output: usize,
+    pub(super) channels: usize,
+}
+
+#[derive(Debug)]
+pub(super) enum Kernel {
+    /// Convolution of one channel, ReLU, 2×2 max pool.
+    ConvPool(ConvPool),
+    /// 3×3 convolution.
+    Conv(Conv),
+    Dense(Dense),
+}
+
+#[derive(Debug)]
+pub(super) struct StageDropout {
+    pub(super) layer: String,
+    pub(super) rate: f64,
+}
+
+/// Divides a network into stages, each with a kernel and a bias; `None` where some layer has no place
+/// in one, and the network runs layer by layer instead.
+pub(super) fn stages(
+    input: &[usize],
+    layers: &[NamedLayer],
+    placed: &[Placed<'_>],
+) -> Option<Vec<Stage>> {
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut shape = input;
+    let mut next = 0;
+    while next < layers.len() {
+        let first = next;
+        let after = layers.get(next + 1).map(|named| &named.layer);
+        let (kernel, relu) = match (&layers[next].layer, after, shape) {
+            (AnyLayer::Flatten(_), ..) => {
+                shape = &placed[next].output_shape;
+                next += 1;
+                continue;
+            }
+            (AnyLayer::Conv2d(conv), Some(AnyLayer::MaxPool2d(pool)), &[height, width, 1])
+                if stages.is_empty()
+                    && (conv.window, pool.size, conv.activation) == (3, 2, Activation::Relu)
+                    && height.min(width) >= 4 =>
+            {
+                next += 2;
+                (
+                    Kernel::ConvPool(ConvPool {
+                        height,
+                        width,
+                        channels: conv.filters,
+                    }),
+                    true,
+                )
+            }
+            (AnyLayer::Conv2d(conv), _, &[height, width, inputs]) if conv.window == 3 => {
+                next += 1;
+                let conv_kernel = Conv {
+                    height,
+                    width,
+                    inputs,
+                    outputs: conv.filters,
+                };
+                (
+                    Kernel::Conv(conv_kernel),
+                    conv.activation == Activation::Relu,
+                )
+            }
+            (AnyLayer::Dense(dense), _, &[inputs]) => {
+                next += 1;
+                let kernel = Kernel::Dense(Dense {
+                    inputs,
+                    outputs: dense.units,
+                });
+                (kernel, dense.activation == Activation::Relu)
+            }
+            _ => return None,
+        };
+        let dropout = match layers.get(next) {
+            Some(NamedLayer {
+                name,
+                layer: AnyLayer::Dropout(Dropout { rate }),
+            }) => {
+                next += 1;
+                Some(StageDropout {
+                    layer: name.clone(),
+                    rate: *rate,
+                })
+            }
+            _ => None,
+        };
+        // A kernel's weights are those of its first layer: all others in a stage have none.
+        debug_assert_eq!(placed[first].weights.len(), 2);
+        shape = &placed[next - 1].output_shape;
+        stages.push(Stage {
+            kernel,
+            relu,
+            dropout,
+            output: shape.iter().product(),
+            channels: *shape.last()?,
+        });
+    }
+    (!stages.is_empty()).then_some(stages)
+}
