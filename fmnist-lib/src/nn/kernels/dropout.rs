@@ -1,0 +1,78 @@
+//! Dropout masks: one bit per output, from a counter-based generator.
+
+use super::simd::{Isa, LANES, Simd, kernel};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rayon::prelude::*;
+
+/// Words of 16 bits that one parallel task draws. Fixed: a task's place in the generator's stream
+/// follows from its number.
+const TASK: usize = 512;
+/// The second byte of those few outputs whose first byte does not decide comes from this stream.
+const TIES: u64 = 1 << 63;
+
+/// Fills `kept` with bits that are set with probability `1 - rate` (to 16 bits), one per output:
+/// the [`kept`](super::Dropout::kept) of a layer.
+///
+/// The bits are a function of `key` (what the run is), `stream` (below 2^63: which layer, epoch and
+/// step this is) and the position alone. A rate of 0 keeps everything.
+///
+/// # Panics
+/// When `rate` is not in `0.0..1.0`.
+pub fn dropout_bits(isa: Isa, key: [u8; 32], stream: u64, rate: f64, kept: &mut [u16]) {
+    assert!(
+        (0.0..1.0).contains(&rate),
+        "dropout_bits: a rate of {rate} is not in 0..1"
+    );
+    let threshold = ((1.0 - rate) * 65536.0).round() as u32;
+    if threshold == 65536 {
+        return kept.fill(!0);
+    }
+    let generator = ChaCha8Rng::from_seed(key);
+    kept.par_chunks_mut(TASK)
+        .enumerate()
+        .for_each(|(task, kept)| {
+            let at = |stream| {
+                let mut rng = generator.clone();
+                rng.set_stream(stream);
+                // Positions count words of 32 bits; an output takes a byte.
+                rng.set_word_pos((task * TASK * LANES / 4) as u128);
+                rng
+            };
+            let mut bytes = [0; TASK * LANES];
+            let bytes = &mut bytes[..kept.len() * LANES];
+            at(stream).fill_bytes(bytes);
+            let [high, low] = [(threshold >> 8) as u8, threshold as u8];
+            let mut ties = [0; TASK];
+            let ties = &mut ties[..kept.len()];
+            compare(isa, bytes, high, kept, ties);
+            let mut second = at(stream | TIES);
+            for (kept, &tied) in kept.iter_mut().zip(&*ties) {
+                let mut tied = tied;
+                while tied != 0 {
+                    if (second.next_u32() as u8) < low {
+                        *kept |= tied & tied.wrapping_neg();
+                    }
+                    tied &= tied - 1;
+                }
+            }
+        });
+}
+
+kernel! {
+    fn compare => compare_body(bytes: &[u8], limit: u8, below: &mut [u16], equal: &mut [u16])
+}
+
+/// Which of each 16 bytes are below the limit, and which equal it.
+#[inline(always)]
+fn compare_body<S: Simd>(s: S, bytes: &[u8], limit: u8, below: &mut [u16], equal: &mut [u16]) {
+    assert!(bytes.len() == below.len() * LANES && equal.len() == below.len());
+    let limit = s.splat_i(limit);
+    let words = below.iter_mut().zip(equal).zip(bytes.chunks_exact(LANES));
+    for ((below, equal), bytes) in words {
+        // SAFETY: the chunk has 16 bytes.
+        let bytes = unsafe { s.load_i(bytes.as_ptr()) };
+        *below = s.lt_i(bytes, limit);
+        *equal = !*below & !s.lt_i(limit, bytes);
+    }
+}

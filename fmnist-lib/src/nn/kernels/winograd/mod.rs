@@ -1,0 +1,301 @@
+//! 3x3 convolutions by Winograd's F(3x3, 3x3), in all three passes.
+
+mod backward;
+mod forward;
+mod transform;
+
+use super::activation::Activation;
+use super::gemm::row_stride;
+use super::simd::{Isa, LANES, Simd};
+use super::{TASK_IMAGES, check_len, scratch, sum_in_order};
+use rayon::prelude::*;
+use transform::{INPUT, OUTPUT, POINTS};
+
+/// The shape of a 3x3 convolution without padding, stride 1; batches are
+/// `[n][height][width][inputs]` and `[n][height - 2][width - 2][outputs]`, weights
+/// `[3][3][inputs][outputs]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// Rows of the input, at least 3.
+    pub height: usize,
+    /// Columns of the input, at least 3.
+    pub width: usize,
+    /// Channels of the input.
+    pub inputs: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+}
+
+/// Images transformed together: their products stay in the second-level cache while the
+/// transformed weights are read once for all of them.
+const CHUNK: usize = 8;
+
+impl Conv {
+    /// Rows and columns of the output.
+    pub fn output_size(&self) -> (usize, usize) {
+        (self.height - 2, self.width - 2)
+    }
+
+    /// Floats of an image of the input.
+    pub fn input_len(&self) -> usize {
+        self.height * self.width * self.inputs
+    }
+
+    /// Floats of an image of the output.
+    pub fn output_len(&self) -> usize {
+        (self.height - 2) * (self.width - 2) * self.outputs
+    }
+
+    /// Floats of the weights.
+    pub fn weights_len(&self) -> usize {
+        9 * self.inputs * self.outputs
+    }
+
+    /// `y = activation(conv(x, weights) + bias)`.
+    ///
+    /// Relative to the largest output, errors stay below 1e-5; a NaN or an infinity makes NaN of
+    /// all outputs of the 3x3 tiles it touches.
+    ///
+    /// # Panics
+    /// When a slice has the wrong length or the image is smaller than 3x3.
+    #[allow(clippy::too_many_arguments)]
+    pub fn forward(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        weights: &[f32],
+        bias: &[f32],
+        activation: Activation<'_>,
+        y: &mut [f32],
+    ) {
+        let what = "Conv::forward";
+        let n = self.check(what, x, weights, y.len());
+        check_len(what, "bias", bias.len(), self.outputs);
+        let (rows, columns) = self.output_size();
+        let pixels = rows * columns;
+        activation.check(what, n * pixels, self.outputs);
+        scratch::with(forward::weights_len(self), |u| {
+            forward::weights(isa, *self, weights, u);
+            let u = &*u;
+            let tasks = x.par_chunks(CHUNK * self.input_len());
+            let tasks = tasks.zip(y.par_chunks_mut(CHUNK * self.output_len()));
+            tasks.enumerate().for_each(|(i, (x, y))| {
+                let images = x.len() / self.input_len();
+                let act = activation.pixels(i * CHUNK * pixels, images * pixels, self.outputs);
+                let tiles = Tiles::new(self, images);
+                scratch::with(tiles.input_len() + tiles.output_len(), |work| {
+                    let (v, m) = work.split_at_mut(tiles.input_len());
+                    forward::chunk(isa, *self, x, u, bias, act, v, m, y);
+                });
+            });
+        });
+    }
+
+    /// The gradients of the weights, the bias and, where asked for, the input, from the gradient
+    /// `dy` of the output `y`; `activation` is that of the forward pass.
+    ///
+    /// # Panics
+    /// When a slice has the wrong length or the image is smaller than 3x3.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        weights: &[f32],
+        y: &[f32],
+        dy: &[f32],
+        activation: Activation<'_>,
+        dx: Option<&mut [f32]>,
+        dweights: &mut [f32],
+        dbias: &mut [f32],
+    ) {
+        let what = "Conv::backward";
+        let n = self.check(what, x, weights, y.len());
+        check_len(what, "dy", dy.len(), y.len());
+        check_len(what, "dweights", dweights.len(), weights.len());
+        check_len(what, "dbias", dbias.len(), self.outputs);
+        let (rows, columns) = self.output_size();
+        activation.check(what, n * rows * columns, self.outputs);
+        let input = TASK_IMAGES * self.input_len();
+        let output = TASK_IMAGES * self.output_len();
+        let wanted = dx.is_some();
+        // Without an input gradient the tasks get empty slices.
+        let mut none = vec![];
+        let dx = dx.unwrap_or(&mut none);
+        check_len(what, "dx", dx.len(), if wanted { x.len() } else { 0 });
+        let mut parts: Vec<_> = dx.chunks_mut(input).map(Some).collect();
+        parts.resize_with(n.div_ceil(TASK_IMAGES), || None);
+        let partial: Vec<_> = scratch::with(backward::weights_len(self), |u| {
+            if wanted {
+                backward::weights(isa, *self, weights, u);
+            }
+            let u = &*u;
+            let tasks = x
+                .par_chunks(input)
+                .zip(y.par_chunks(output))
+                .zip(dy.par_chunks(output));
+            let tasks = tasks.zip(parts).enumerate();
+            let gradients = tasks.map(|(i, (((x, y), dy), dx))| {
+                let first = i * TASK_IMAGES;
+                backward::task(isa, *self, first, x, u, y, dy, activation, dx)
+            });
+            gradients.collect()
+        });
+        let mut total = vec![0.0; self.weights_len() + self.outputs];
+        sum_in_order(&partial, &mut total);
+        let (weights, bias) = total.split_at(self.weights_len());
+        dweights.copy_from_slice(weights);
+        dbias.copy_from_slice(bias);
+    }
+
+    fn check(&self, what: &str, x: &[f32], weights: &[f32], y: usize) -> usize {
+        assert!(
+            self.height >= 3 && self.width >= 3 && self.inputs > 0 && self.outputs > 0,
+            "{what}: needs images of at least 3x3 pixels and one channel, not {self:?}"
+        );
+        let n = x.len() / self.input_len();
+        check_len(what, "x", x.len(), n * self.input_len());
+        check_len(what, "weights", weights.len(), self.weights_len());
+        check_len(what, "y", y, n * self.output_len());
+        n
+    }
+}
+
+/// How the transformed tiles of a few images lie in memory: `[25 points][tiles][channels]`, the
+/// tiles of an image in row-major order.
+#[derive(Clone, Copy)]
+struct Tiles {
+    /// Tiles along the columns and rows of an image.
+    across: usize,
+    down: usize,
+    /// Tiles of all images.
+    count: usize,
+    /// Floats between two tiles.
+    input_row: usize,
+    output_row: usize,
+}
+
+impl Tiles {
+    fn new(conv: &Conv, images: usize) -> Self {
+        let (rows, columns) = conv.output_size();
+        let (down, across) = (rows.div_ceil(OUTPUT), columns.div_ceil(OUTPUT));
+        Self {
+            across,
+            down,
+            count: images * down * across,
+            input_row: row_stride(conv.inputs),
+            output_row: row_stride(conv.outputs),
+        }
+    }
+
+    /// Floats between two points; a vector more than needed, or the 25 places that a tile's
+    /// transform writes would compete for the same few sets of the cache.
+    fn input_point(&self) -> usize {
+        self.count * self.input_row + LANES
+    }
+
+    fn output_point(&self) -> usize {
+        self.count * self.output_row + LANES
+    }
+
+    fn input_len(&self) -> usize {
+        POINTS * self.input_point()
+    }
+
+    fn output_len(&self) -> usize {
+        POINTS * self.output_point()
+    }
+
+    /// Image, row and column of a tile's corner in the output and, the same, in the input.
+    #[inline(always)]
+    fn corner(&self, tile: usize) -> (usize, usize, usize) {
+        let per_image = self.down * self.across;
+        let (image, within) = (tile / per_image, tile % per_image);
+        (
+            image,
+            within / self.across * OUTPUT,
+            within % self.across * OUTPUT,
+        )
+    }
+}
+
+/// A tile of `N x N` pixels in an image, cut off at the image's edge.
+#[derive(Clone, Copy)]
+struct Window {
+    /// Floats between rows and columns.
+    row: usize,
+    column: usize,
+    /// Rows, columns and channels that exist.
+    rows: usize,
+    columns: usize,
+    lanes: usize,
+}
+
+impl Window {
+    /// The tile at `p`, zeros beyond the edge.
+    ///
+    /// # Safety
+    /// The existing rows, columns and channels at `p` are readable.
+    #[inline(always)]
+    unsafe fn load<S: Simd, const N: usize>(self, s: S, p: *const f32) -> [[S::F; N]; N] {
+        let mut tile = [[s.zero(); N]; N];
+        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
+        for (i, row) in tile.iter_mut().enumerate() {
+            for (j, x) in row.iter_mut().enumerate() {
+                let at = p.wrapping_add(i * self.row + j * self.column);
+                // SAFETY: only what exists is read.
+                unsafe {
+                    if whole {
+                        *x = s.load(at);
+                    } else if i < self.rows && j < self.columns {
+                        *x = s.load_n(at, self.lanes);
+                    }
+                }
+            }
+        }
+        tile
+    }
+
+    /// Stores what exists of a tile; `add`s it to what is there.
+    ///
+    /// # Safety
+    /// The existing rows, columns and channels at `p` are writable, and readable to be added to.
+    #[inline(always)]
+    unsafe fn store<S: Simd, const N: usize, const ADD: bool>(
+        self,
+        s: S,
+        p: *mut f32,
+        tile: [[S::F; N]; N],
+    ) {
+        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
+        for (i, row) in tile.into_iter().enumerate() {
+            for (j, x) in row.into_iter().enumerate() {
+                let at = p.wrapping_add(i * self.row + j * self.column);
+                // SAFETY: only what exists is touched.
+                unsafe {
+                    if whole {
+                        s.store(at, if ADD { s.add(s.load(at), x) } else { x });
+                    } else if i < self.rows && j < self.columns {
+                        let x = if ADD {
+                            s.add(s.load_n(at, self.lanes), x)
+                        } else {
+                            x
+                        };
+                        s.store_n(at, x, self.lanes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The window of points that a transform writes: `N x N` vectors `point` floats apart.
+fn points(point: usize) -> Window {
+    Window {
+        row: INPUT * point,
+        column: point,
+        rows: INPUT,
+        columns: INPUT,
+        lanes: LANES,
+    }
+}
