@@ -2,7 +2,18 @@
 //!
 //! Pixels stay `u8` until a batch is made, so that the whole set takes 55 MB, not 220.
 
+mod download;
+mod hub;
+mod idx;
+mod integrity;
+mod parquet;
+mod source;
+
 use crate::{Error, Result};
+
+#[doc(hidden)]
+pub use idx::{IdxContent, parse_idx};
+pub use source::FashionMnist;
 
 /// Side of an image, in pixels.
 pub const SIDE: usize = 28;
