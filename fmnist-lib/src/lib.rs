@@ -1,8 +1,10 @@
 //! Train the Fashion-MNIST networks of a Keras report, in Rust, on Candle.
 
 mod dataset;
+mod display;
 mod error;
 mod metrics;
+pub mod plot;
 mod train;
 
 pub use candle_core;
