@@ -1,0 +1,208 @@
+//! Learning curves of one or several runs.
+
+use plotters::prelude::*;
+
+use super::Figure;
+use super::canvas::{Area, Canvas, Drawn, MUTED, PALETTE, PX, clean};
+use super::figure::Content;
+use super::legend::{Item, Legend, Sample};
+use super::panel::{Panel, Series};
+use crate::{EpochRecord, History};
+
+/// Accuracy against the epoch: for each run, the validation images as a solid line and the
+/// training images as a dashed one, with a dot at the epoch of the lowest validation loss.
+///
+/// Colours repeat after seven runs; names longer than 40 characters are cut. Values that are not
+/// finite leave a gap.
+pub fn accuracy_curves(runs: &[(&str, &History)]) -> Figure {
+    figure(&[Quantity::Accuracy], runs)
+}
+
+/// Cross-entropy against the epoch, in nats; see [`accuracy_curves`] for the lines.
+pub fn loss_curves(runs: &[(&str, &History)]) -> Figure {
+    figure(&[Quantity::Loss], runs)
+}
+
+/// Accuracy and loss of one run, side by side.
+pub fn curves(name: &str, history: &History) -> Figure {
+    figure(&[Quantity::Accuracy, Quantity::Loss], &[(name, history)])
+}
+
+fn figure(panels: &[Quantity], runs: &[(&str, &History)]) -> Figure {
+    let runs = runs.iter().map(|&(name, history)| Run {
+        name: clean(name),
+        history: history.clone(),
+    });
+    Figure(Content::Curves(Curves {
+        panels: panels.to_vec(),
+        runs: runs.collect(),
+    }))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Quantity {
+    Accuracy,
+    Loss,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    name: String,
+    history: History,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Curves {
+    panels: Vec<Quantity>,
+    runs: Vec<Run>,
+}
+
+impl Quantity {
+    fn training(self, record: &EpochRecord) -> f64 {
+        match self {
+            Self::Accuracy => 100.0 * f64::from(record.accuracy),
+            Self::Loss => f64::from(record.loss),
+        }
+    }
+
+    fn validation(self, record: &EpochRecord) -> Option<f64> {
+        match self {
+            Self::Accuracy => record.val_accuracy.map(|it| 100.0 * f64::from(it)),
+            Self::Loss => record.val_loss.map(f64::from),
+        }
+    }
+
+    fn format(self, value: f64) -> String {
+        match self {
+            Self::Accuracy => format!("{value:.1} %"),
+            Self::Loss => format!("{value:.3}"),
+        }
+    }
+
+    fn panel(self, runs: &[Run]) -> Panel {
+        let (y_title, bounds) = match self {
+            Self::Accuracy => ("accuracy (%)", (0.0, 100.0)),
+            Self::Loss => ("cross-entropy (nats)", (0.0, f64::INFINITY)),
+        };
+        let series = runs.iter().enumerate().map(|(i, run)| {
+            let at = |record: &EpochRecord, value| (record.epoch as f64, value);
+            let epochs = &run.history.epochs;
+            let best = run.history.best_epoch();
+            Series {
+                color: color(i),
+                training: epochs.iter().map(|r| at(r, self.training(r))).collect(),
+                validation: epochs
+                    .iter()
+                    .filter_map(|r| Some(at(r, self.validation(r)?)))
+                    .collect(),
+                best: best
+                    .and_then(|r| Some(at(r, self.validation(r)?)))
+                    .map(|point| (point, self.format(point.1))),
+            }
+        });
+        Panel {
+            y_title,
+            bounds,
+            series: series.collect(),
+        }
+    }
+}
+
+fn color(run: usize) -> RGBColor {
+    PALETTE[run % PALETTE.len()]
+}
+
+impl Run {
+    /// The name, and what the reader cannot see.
+    fn legend(&self) -> String {
+        let name = &self.name;
+        match self.history.best_epoch() {
+            _ if self.history.epochs.is_empty() => format!("{name} (no epochs yet)"),
+            Some(best) => format!("{name} (best epoch {})", best.epoch),
+            None => format!("{name} (no validation)"),
+        }
+    }
+}
+
+impl Curves {
+    /// Width and height in pixels of the page.
+    pub(super) fn size(&self) -> (i32, i32) {
+        let panel_height = if self.panels.len() > 1 { 320 } else { 400 };
+        (self.width(), self.legend().height() + panel_height)
+    }
+
+    fn width(&self) -> i32 {
+        if self.panels.len() > 1 { 880 } else { 800 }
+    }
+
+    fn legend(&self) -> Legend {
+        let runs = self.runs.iter().enumerate();
+        let key = [
+            (Sample::Solid(MUTED), "validation"),
+            (Sample::Dashed(MUTED), "training"),
+            (Sample::Dot(MUTED), "lowest validation loss"),
+        ];
+        Legend::new(
+            self.width(),
+            vec![
+                runs.map(|(i, run)| Item::new(Sample::Patch(color(i)), run.legend()))
+                    .collect(),
+                key.map(|(sample, text)| Item::new(sample, text.to_owned()))
+                    .into(),
+            ],
+        )
+    }
+
+    pub(super) fn draw<C: Canvas>(&self, area: &Area<C>) -> Drawn {
+        let legend = self.legend();
+        let (top, bottom) = area.split_vertically(legend.height() * PX);
+        legend.draw(&top)?;
+        let places = bottom.split_evenly((1, self.panels.len()));
+        self.panels
+            .iter()
+            .zip(&places)
+            .try_for_each(|(quantity, place)| quantity.panel(&self.runs).draw(place))
+    }
+}
+
+/// One line for each run and quantity: the last epoch and the best one.
+impl std::fmt::Display for Curves {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let mut lines = Vec::new();
+        for &quantity in &self.panels {
+            let what = match quantity {
+                Quantity::Accuracy => "accuracy",
+                Quantity::Loss => "cross-entropy",
+            };
+            for run in &self.runs {
+                let Some(last) = run.history.last() else {
+                    lines.push(format!("{}: no epochs yet", run.name));
+                    continue;
+                };
+                let mut line = format!(
+                    "{}: {what} {} in training",
+                    run.name,
+                    quantity.format(quantity.training(last))
+                );
+                if let Some(value) = quantity.validation(last) {
+                    line += &format!(", {} in validation", quantity.format(value));
+                }
+                line += &format!(" after epoch {}", last.epoch);
+                if let Some(best) = run.history.best_epoch()
+                    && let Some(value) = quantity.validation(best)
+                {
+                    line += &format!(
+                        "; {} in validation at the best epoch, {}",
+                        quantity.format(value),
+                        best.epoch
+                    );
+                }
+                lines.push(line);
+            }
+        }
+        if lines.is_empty() {
+            lines.push("learning curves of no runs".to_owned());
+        }
+        f.write_str(&lines.join("\n"))
+    }
+}

@@ -1,0 +1,155 @@
+//! A figure, and the three ways out: the notebook, SVG, PNG.
+
+use std::io::Write;
+use std::path::Path;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use plotters::prelude::IntoDrawingArea;
+
+use super::bitmap::{Bitmap, encode, shrink};
+use super::canvas::{Area, Canvas, Drawn, PX};
+use super::confusion::Matrix;
+use super::curves::Curves;
+use super::images::Images;
+use super::svg::Svg;
+use crate::{Error, Result, display};
+
+/// Something to look at, with a copy of the data that it shows.
+///
+/// As the last expression of a notebook cell it shows itself. Elsewhere [`Figure::save`] writes it
+/// to a file.
+#[derive(Clone, Debug)]
+pub struct Figure(pub(super) Content);
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Curves(Curves),
+    Images(Images),
+    Confusion(Matrix),
+}
+
+impl Figure {
+    /// Writes the figure to `path`, as SVG or PNG by its extension. The file appears whole or not
+    /// at all; one that was there is replaced.
+    ///
+    /// # Errors
+    /// When the extension is neither `.svg` nor `.png`, the folder does not exist, or writing
+    /// fails.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let extension = path.extension().map(|it| it.to_ascii_lowercase());
+        let bytes = match extension.as_ref().and_then(|it| it.to_str()) {
+            Some("svg") => self.to_svg()?.into_bytes(),
+            Some("png") => self.to_png()?,
+            _ => {
+                return Err(Error::Invalid(format!(
+                    "cannot tell the format of {}: end its name in .svg or .png",
+                    path.display()
+                )));
+            }
+        };
+        write_whole(path, &bytes)
+    }
+
+    /// The figure as an SVG document with a white background, 4 units to the pixel.
+    ///
+    /// # Errors
+    /// When plotters cannot draw it.
+    pub fn to_svg(&self) -> Result<String> {
+        let mut svg = String::new();
+        let canvas = Svg::new(&mut svg, self.size(), &self.to_string());
+        self.draw(&canvas.into_drawing_area())
+            .map_err(|error| Error::Plot(error.to_string()))?;
+        svg.push_str("</svg>\n");
+        Ok(svg)
+    }
+
+    /// The figure as a PNG file, twice as wide and high as the SVG so that it is crisp in print.
+    ///
+    /// # Errors
+    /// When plotters cannot draw it.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        self.png(2)
+    }
+
+    /// `scale` pixels for one of the page: a divisor of [`PX`].
+    fn png(&self, scale: usize) -> Result<Vec<u8>> {
+        let size = self.size();
+        let (w, h) = (size.0 as usize, size.1 as usize);
+        let mut rgb = vec![0; w * h * 3];
+        self.draw(&Bitmap::new(&mut rgb, size).into_drawing_area())
+            .map_err(|error| Error::Plot(error.to_string()))?;
+        let factor = PX as usize / scale;
+        let rgb = shrink(&rgb, (w, h), factor);
+        Ok(encode(&rgb, (w / factor, h / factor), png::ColorType::Rgb))
+    }
+
+    /// Shows the figure in an evcxr notebook, which calls this for the value of a cell.
+    pub fn evcxr_display(&self) {
+        let text = self.to_string();
+        match self.to_svg().and_then(|svg| Ok((svg, self.png(1)?))) {
+            // JupyterLab prefers the SVG, but shows it only in notebooks it trusts, which leaves
+            // out those just downloaded: they get the PNG, small, at the size of the page.
+            Ok((svg, png)) => display::emit(&[
+                ("image/svg+xml", &svg),
+                ("image/png", &STANDARD.encode(png)),
+                ("text/plain", &text),
+            ]),
+            Err(error) => display::emit(&[("text/plain", &format!("{text}\n{error}"))]),
+        }
+    }
+
+    /// Width and height in drawing units.
+    fn size(&self) -> (u32, u32) {
+        let (w, h) = match &self.0 {
+            Content::Curves(curves) => curves.size(),
+            Content::Images(images) => images.size(),
+            Content::Confusion(matrix) => matrix.size(),
+        };
+        ((w * PX) as u32, (h * PX) as u32)
+    }
+
+    fn draw<C: Canvas>(&self, area: &Area<C>) -> Drawn {
+        match &self.0 {
+            Content::Curves(curves) => curves.draw(area),
+            Content::Images(images) => images.draw(area),
+            Content::Confusion(matrix) => matrix.draw(area),
+        }
+    }
+}
+
+/// The figure in a few words, for terminals and screen readers.
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match &self.0 {
+            Content::Curves(curves) => curves.fmt(f),
+            Content::Images(images) => images.fmt(f),
+            Content::Confusion(matrix) => matrix.fmt(f),
+        }
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        return Err(Error::Invalid(format!(
+            "cannot write {}: there is no folder {}; create it first",
+            path.display(),
+            folder.display()
+        )));
+    }
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private by default; a figure is as public as any file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder
+        .tempfile_in(folder)
+        .map_err(Error::io("write into", folder))?;
+    file.write_all(bytes).map_err(Error::io("write", path))?;
+    file.persist(path)
+        .map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(())
+}

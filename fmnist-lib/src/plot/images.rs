@@ -1,0 +1,189 @@
+//! Images in a grid, with their labels or with what a model made of them.
+
+use plotters::element::{Drawable, PointCollection};
+use plotters::prelude::*;
+use plotters_backend::DrawingErrorKind;
+
+use super::Figure;
+use super::canvas::{Area, Canvas, Drawn, INK, PX, VERMILLION, centred, text};
+use super::figure::Content;
+use crate::{CLASS_NAMES, CLASSES, Dataset, Error, Result, SIDE};
+
+/// Enlargement: pixels of the page for one of the image.
+const ZOOM: i32 = 3;
+const PICTURE: i32 = SIDE as i32 * ZOOM;
+const MARGIN: i32 = 12;
+/// At 20×20 a figure is already 2,000 pixels wide.
+const MOST: usize = 20;
+
+#[derive(Clone, Debug)]
+pub(super) struct Images {
+    shown: Dataset,
+    /// The predicted class of each.
+    predicted: Option<Vec<u8>>,
+    columns: usize,
+}
+
+/// The first `columns` × `rows` images of `dataset` (or fewer, where it has fewer), each above the
+/// name of its class. For others, [`Dataset::select`] them first.
+///
+/// # Errors
+/// When `columns` or `rows` is not between 1 and 20.
+pub fn image_grid(dataset: &Dataset, columns: usize, rows: usize) -> Result<Figure> {
+    if ![columns, rows].iter().all(|n| (1..=MOST).contains(n)) {
+        return Err(Error::Invalid(format!(
+            "an image grid has 1 to {MOST} columns and rows, not {columns} by {rows}"
+        )));
+    }
+    let shown = dataset.take(columns * rows);
+    Ok(Figure(Content::Images(Images {
+        columns: columns.min(shown.len()),
+        shown,
+        predicted: None,
+    })))
+}
+
+/// The images at `indices` of `dataset`, eight in a row, each above its class; where the model saw
+/// something else, the image is framed and that is said below, both in vermillion.
+///
+/// `predicted` holds the predicted class of every image of `dataset`, in its order.
+///
+/// # Errors
+/// When `predicted` is not as long as `dataset` or holds a class above 9, an index is past the
+/// end, or there are more than 160 indices.
+pub fn predictions(dataset: &Dataset, indices: &[usize], predicted: &[u8]) -> Result<Figure> {
+    const COLUMNS: usize = 8;
+    if predicted.len() != dataset.len() {
+        return Err(Error::Invalid(format!(
+            "there are {} predictions for a dataset of {} images: predict the whole of it, \
+             and choose what to show by index",
+            predicted.len(),
+            dataset.len()
+        )));
+    }
+    if indices.len() > COLUMNS * MOST {
+        return Err(Error::Invalid(format!(
+            "{} images are too many for one figure: choose at most {}",
+            indices.len(),
+            COLUMNS * MOST
+        )));
+    }
+    let shown = dataset.select(indices)?;
+    let predicted: Vec<_> = indices.iter().map(|&index| predicted[index]).collect();
+    if let Some(class) = predicted
+        .iter()
+        .find(|&&class| usize::from(class) >= CLASSES)
+    {
+        return Err(Error::Invalid(format!(
+            "class {class} is not one of 0 to 9"
+        )));
+    }
+    Ok(Figure(Content::Images(Images {
+        columns: COLUMNS.min(shown.len()),
+        shown,
+        predicted: Some(predicted),
+    })))
+}
+
+impl Images {
+    /// Width and height in pixels of the page of an image with its text.
+    fn cell(&self) -> (i32, i32) {
+        match self.predicted {
+            Some(_) => (PICTURE + 24, PICTURE + 42),
+            None => (PICTURE + 12, PICTURE + 26),
+        }
+    }
+
+    pub(super) fn size(&self) -> (i32, i32) {
+        if self.shown.is_empty() {
+            return (400, 80);
+        }
+        let (w, h) = self.cell();
+        let rows = self.shown.len().div_ceil(self.columns) as i32;
+        (self.columns as i32 * w + 2 * MARGIN, rows * h + 2 * MARGIN)
+    }
+
+    pub(super) fn draw<C: Canvas>(&self, area: &Area<C>) -> Drawn {
+        if self.shown.is_empty() {
+            let (w, h) = self.size();
+            let words = "nothing to draw: no images";
+            return area.draw_text(words, &centred(text(13, INK)), (w * PX / 2, h * PX / 2));
+        }
+        let (w, h) = self.cell();
+        for (i, &label) in self.shown.labels().iter().enumerate() {
+            let x = MARGIN + (i % self.columns) as i32 * w + w / 2;
+            let y = MARGIN + (i / self.columns) as i32 * h;
+            let corner = ((x - PICTURE / 2) * PX, y * PX);
+            let wrong = self.wrong(i);
+            if wrong.is_some() {
+                let end = (corner.0 + PICTURE * PX, corner.1 + PICTURE * PX);
+                let frame = VERMILLION.stroke_width(6 * PX as u32);
+                let path = [corner, (end.0, corner.1), end, (corner.0, end.1), corner];
+                area.draw(&PathElement::new(path, frame))?;
+            }
+            area.draw(&Picture(corner, self.shown.image(i)))?;
+            let below = y + PICTURE + 12;
+            area.draw_text(
+                CLASS_NAMES[usize::from(label)],
+                &centred(text(12, INK)),
+                (x * PX, below * PX),
+            )?;
+            if let Some(class) = wrong {
+                area.draw_text(
+                    &format!("not {}", CLASS_NAMES[class]),
+                    &centred(text(12, VERMILLION)),
+                    (x * PX, (below + 15) * PX),
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The class that image `i` was taken for, where that is not its own.
+    fn wrong(&self, i: usize) -> Option<usize> {
+        let class = self.predicted.as_ref()?[i];
+        (class != self.shown.labels()[i]).then_some(usize::from(class))
+    }
+}
+
+impl std::fmt::Display for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let count = self.shown.len();
+        if self.predicted.is_some() {
+            let right = count - (0..count).filter_map(|i| self.wrong(i)).count();
+            return write!(f, "{right} of {count} images recognised");
+        }
+        let names = self.shown.labels().iter().take(12);
+        let names: Vec<_> = names
+            .map(|&label| CLASS_NAMES[usize::from(label)])
+            .collect();
+        let more = if count > 12 { ", …" } else { "" };
+        write!(f, "{count} images: {}{more}", names.join(", "))
+    }
+}
+
+/// An image of the dataset, by the place of its upper left corner.
+struct Picture<'a>((i32, i32), &'a [u8]);
+
+impl<'a> PointCollection<'a, (i32, i32)> for &'a Picture<'_> {
+    type Point = &'a (i32, i32);
+    type IntoIter = std::iter::Once<Self::Point>;
+
+    fn point_iter(self) -> Self::IntoIter {
+        std::iter::once(&self.0)
+    }
+}
+
+impl<C: Canvas> Drawable<C> for Picture<'_> {
+    fn draw<I: Iterator<Item = (i32, i32)>>(
+        &self,
+        mut corner: I,
+        canvas: &mut C,
+        _: (u32, u32),
+    ) -> std::result::Result<(), DrawingErrorKind<C::ErrorType>> {
+        if let Some(at) = corner.next() {
+            canvas.draw_image(at, self.1, SIDE, ZOOM * PX);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! Figures: learning curves, images with their labels, the confusion matrix.
+//!
+//! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
+//! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
+//! readers can tell apart; every figure also reads in grey.
+
+mod axis;
+mod bitmap;
+mod canvas;
+mod confusion;
+mod curves;
+mod figure;
+mod images;
+mod legend;
+mod panel;
+mod svg;
+
+pub use confusion::confusion;
+pub use curves::{accuracy_curves, curves, loss_curves};
+pub use figure::Figure;
+pub use images::{image_grid, predictions};

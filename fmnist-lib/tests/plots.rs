@@ -1,0 +1,449 @@
+//! Figures, read back: the SVG as XML, the PNG as pixels.
+
+#![allow(clippy::unwrap_used)]
+
+use fmnist_lib::plot::{self, Figure};
+use fmnist_lib::{CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, SIDE};
+use roxmltree::{Document, Node};
+
+const BLUE: &str = "#0072b2";
+const VERMILLION: &str = "#d55e00";
+
+/// `epochs` epochs whose validation loss is lowest at `best`.
+fn history(epochs: usize, best: usize, level: f32) -> History {
+    let record = |epoch: usize| {
+        let falling = (-(epoch as f32) / 4.0).exp();
+        let rising = epoch.saturating_sub(best) as f32 * 0.004;
+        EpochRecord {
+            epoch,
+            loss: level + 0.5 * falling,
+            accuracy: 0.96 - level / 4.0 - 0.2 * falling,
+            val_loss: Some(level + 0.06 + 0.4 * falling + rising),
+            val_accuracy: Some(0.94 - level / 4.0 - 0.15 * falling - rising / 20.0),
+            learning_rate: 0.001,
+            seconds: 1.0,
+            images_per_second: 48_000.0,
+        }
+    };
+    History {
+        epochs: (1..=epochs).map(record).collect(),
+    }
+}
+
+fn images(count: usize) -> Dataset {
+    let pixels = (0..count * PIXELS).map(|i| (i * 7 % 251) as u8).collect();
+    Dataset::new(pixels, (0..count).map(|i| (i % 10) as u8).collect()).unwrap()
+}
+
+fn texts(svg: &str) -> Vec<String> {
+    let document = Document::parse(svg).unwrap();
+    let texts = document
+        .descendants()
+        .filter(|node| node.has_tag_name("text"));
+    texts.map(|node| node.text().unwrap().to_owned()).collect()
+}
+
+fn decoded(png: &[u8]) -> image::RgbImage {
+    image::load_from_memory(png).unwrap().to_rgb8()
+}
+
+fn has(image: &image::RgbImage, [r, g, b]: [u8; 3]) -> bool {
+    image.pixels().any(|pixel| pixel.0 == [r, g, b])
+}
+
+fn number(node: Node, name: &str) -> f64 {
+    node.attribute(name).unwrap().parse().unwrap()
+}
+
+/// The sub-paths of all paths of one colour.
+fn paths(document: &Document, stroke: &str) -> Vec<Vec<(f64, f64)>> {
+    let nodes = document
+        .descendants()
+        .filter(|node| node.has_tag_name("path") && node.attribute("stroke") == Some(stroke));
+    let point = |pair: &str| {
+        let (x, y) = pair.split_once(',').unwrap();
+        (x.parse().unwrap(), y.parse().unwrap())
+    };
+    nodes
+        .flat_map(|node| node.attribute("d").unwrap().split('M').skip(1))
+        .map(|piece| piece.split_whitespace().map(point).collect())
+        .collect()
+}
+
+/// Where the gridline of a tick lies: at the height of its label's anchor, less half a capital.
+fn tick(document: &Document, label: &str) -> (f64, f64) {
+    let node = document
+        .descendants()
+        .find(|node| node.has_tag_name("text") && node.text() == Some(label))
+        .unwrap_or_else(|| panic!("no tick {label}"));
+    let capital = 0.693 * number(node, "font-size");
+    (number(node, "x"), number(node, "y") - capital / 2.0)
+}
+
+#[test]
+fn a_validation_curve_lies_where_the_ticks_say() {
+    let history = history(50, 20, 0.2);
+    let svg = plot::accuracy_curves(&[("1_Layer", &history)])
+        .to_svg()
+        .unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let curve = paths(&document, BLUE)
+        .into_iter()
+        .find(|path| path.len() == 50)
+        .expect("one piece with a point for each epoch");
+
+    let ((x10, _), (x50, _)) = (tick(&document, "10"), tick(&document, "50"));
+    let ((_, y84), (_, y88)) = (tick(&document, "84"), tick(&document, "88"));
+    for (record, (x, y)) in history.epochs.iter().zip(curve) {
+        let epoch = 10.0 + 40.0 * (x - x10) / (x50 - x10);
+        let accuracy = 84.0 + 4.0 * (y - y84) / (y88 - y84);
+        assert!((epoch - record.epoch as f64).abs() < 0.03, "{epoch}");
+        let expected = 100.0 * f64::from(record.val_accuracy.unwrap());
+        assert!(
+            (accuracy - expected).abs() < 0.03,
+            "{accuracy} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn training_is_dashed_validation_solid_and_the_best_epoch_marked() {
+    let history = history(50, 20, 0.2);
+    let best = history.best_epoch().unwrap();
+    let svg = plot::loss_curves(&[("1_Layer", &history)])
+        .to_svg()
+        .unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let pieces = paths(&document, BLUE);
+    let solid = pieces.iter().find(|path| path.len() == 50).unwrap();
+    assert!(pieces.len() > 30, "{} pieces are no dashes", pieces.len());
+
+    let dot = document
+        .descendants()
+        .find(|node| node.has_tag_name("circle") && node.attribute("fill") == Some(BLUE))
+        .unwrap();
+    let expected = solid[best.epoch - 1];
+    assert_eq!((number(dot, "cx"), number(dot, "cy")), expected);
+    let label = format!("{:.3}", best.val_loss.unwrap());
+    assert!(texts(&svg).contains(&label), "{label}");
+    assert!(texts(&svg).contains(&format!("1_Layer (best epoch {})", best.epoch)));
+}
+
+#[test]
+fn each_of_several_runs_has_its_colour_and_name() {
+    let histories: Vec<_> = (0..6)
+        .map(|i| history(30, 10 + i, 0.1 + 0.1 * i as f32))
+        .collect();
+    let names: Vec<_> = (0..6).map(|i| format!("<run> & {i}")).collect();
+    let runs: Vec<_> = names.iter().map(String::as_str).zip(&histories).collect();
+    let figure = plot::accuracy_curves(&runs);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let colours = [BLUE, VERMILLION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+    let png = decoded(&figure.to_png().unwrap());
+    for (colour, name) in colours.iter().zip(&names) {
+        assert_eq!(
+            paths(&document, colour)
+                .iter()
+                .filter(|p| p.len() == 30)
+                .count(),
+            1
+        );
+        assert!(
+            texts(&svg).iter().any(|text| text.starts_with(name)),
+            "{name}"
+        );
+        let channel = |at: usize| u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
+        assert!(has(&png, [channel(1), channel(3), channel(5)]), "{colour}");
+    }
+}
+
+#[test]
+fn the_png_is_white_and_twice_the_svg() {
+    let figure = plot::curves("2_Layer", &history(5, 3, 0.2));
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let root = document.root_element();
+    let png = decoded(&figure.to_png().unwrap());
+    let size = (f64::from(png.width()), f64::from(png.height()));
+    assert_eq!(
+        size,
+        (2.0 * number(root, "width"), 2.0 * number(root, "height"))
+    );
+    let (right, bottom) = (png.width() - 1, png.height() - 1);
+    for (x, y) in [(0, 0), (right, 0), (0, bottom), (right, bottom)] {
+        assert_eq!(png.get_pixel(x, y).0, [255; 3]);
+    }
+    let background = document
+        .descendants()
+        .find(|n| n.has_tag_name("rect"))
+        .unwrap();
+    assert_eq!(background.attribute("fill"), Some("#ffffff"));
+    assert_eq!(
+        background.attribute("height"),
+        root.attribute("viewBox").unwrap().split(' ').next_back()
+    );
+    for title in ["accuracy (%)", "cross-entropy (nats)", "epoch"] {
+        assert!(texts(&svg).iter().any(|text| text == title), "{title}");
+    }
+}
+
+#[test]
+fn text_is_where_it_belongs_in_the_png() {
+    // The svg says where "true class", turned by 90 degrees, stands; the png must have ink there.
+    let figure = plot::confusion(&ConfusionMatrix::new(&[0, 1, 2], &[0, 1, 3]).unwrap());
+    let svg = figure.to_svg().unwrap();
+    let png = decoded(&figure.to_png().unwrap());
+    let document = Document::parse(&svg).unwrap();
+    let title = document
+        .descendants()
+        .find(|node| node.text() == Some("true class") && node.has_tag_name("text"))
+        .unwrap();
+    assert!(
+        title
+            .attribute("transform")
+            .unwrap()
+            .starts_with("rotate(270 ")
+    );
+    let half = number(title, "textLength") / 2.0;
+    let (x, y) = (number(title, "x"), number(title, "y"));
+    // Its place is the point about which it turns.
+    let middle: f64 = title.attribute("transform").unwrap()[..]
+        .split([' ', ')'])
+        .nth(2)
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(y > middle);
+    let rows: Vec<_> = (0..png.height())
+        .filter(|&row| {
+            (0..(x / 2.0) as u32 + 12).any(|column| png.get_pixel(column, row).0[0] < 128)
+        })
+        .collect();
+    let (first, last) = (f64::from(rows[0]), f64::from(*rows.last().unwrap()));
+    assert!((first - (middle - half) / 2.0).abs() < 4.0, "{first}");
+    assert!((last - (middle + half) / 2.0).abs() < 4.0, "{last}");
+}
+
+#[test]
+fn histories_with_little_or_nothing_to_show() {
+    let empty = History::default();
+    let mut broken = history(4, 2, 0.2);
+    broken.epochs[1].loss = f32::NAN;
+    broken.epochs[2].val_loss = Some(f32::INFINITY);
+    let mut bare = history(3, 2, 0.2);
+    for record in &mut bare.epochs {
+        (record.val_loss, record.val_accuracy) = (None, None);
+    }
+    let mut lost = history(1, 1, 0.2);
+    (lost.epochs[0].loss, lost.epochs[0].val_loss) = (f32::NAN, Some(f32::NAN));
+
+    let says = |figure: Figure, words: &str| {
+        figure.to_png().unwrap();
+        let svg = figure.to_svg().unwrap();
+        assert!(
+            texts(&svg).iter().any(|text| text.contains(words)),
+            "{words}: {svg}"
+        );
+    };
+    says(plot::loss_curves(&[]), "nothing to draw: no epoch");
+    says(plot::curves("new", &empty), "new (no epochs yet)");
+    says(
+        plot::loss_curves(&[("broken", &broken)]),
+        "2 values that are not finite are left out",
+    );
+    says(
+        plot::loss_curves(&[("bare", &bare)]),
+        "bare (no validation)",
+    );
+    says(
+        plot::loss_curves(&[("lost", &lost)]),
+        "none of the 2 values is finite",
+    );
+    says(
+        plot::curves("one", &history(1, 1, 0.2)),
+        "one (best epoch 1)",
+    );
+
+    // Epochs 1, 3 and 4 in training; 1 and 2, and 4 alone, in validation.
+    let svg = plot::loss_curves(&[("broken", &broken)]).to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let circles = document
+        .descendants()
+        .filter(|node| node.has_tag_name("circle"));
+    let lone = circles
+        .filter(|node| node.attribute("stroke") == Some(BLUE))
+        .count();
+    assert_eq!(lone, 1, "training of epoch 1");
+    assert_eq!(
+        paths(&document, BLUE)
+            .iter()
+            .filter(|path| path.len() == 2)
+            .count()
+            > 0,
+        true
+    );
+}
+
+#[test]
+fn grid_pixels_are_the_datasets() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let dataset = images(7);
+    let figure = plot::image_grid(&dataset, 3, 2).unwrap();
+    let svg = figure.to_svg().unwrap();
+    let png = decoded(&figure.to_png().unwrap());
+    let document = Document::parse(&svg).unwrap();
+    let nodes: Vec<_> = document
+        .descendants()
+        .filter(|n| n.has_tag_name("image"))
+        .collect();
+    assert_eq!(nodes.len(), 6);
+    for (i, &node) in nodes.iter().enumerate() {
+        let href = node.attribute("href").unwrap();
+        let file = STANDARD
+            .decode(href.strip_prefix("data:image/png;base64,").unwrap())
+            .unwrap();
+        let embedded = image::load_from_memory(&file).unwrap().to_luma8();
+        assert_eq!(embedded.as_raw(), dataset.image(i));
+
+        let (left, top) = (number(node, "x"), number(node, "y"));
+        let zoom = number(node, "width") / SIDE as f64;
+        for (at, &grey) in dataset.image(i).iter().enumerate() {
+            let x = (left + zoom * ((at % SIDE) as f64 + 0.5)) / 2.0;
+            let y = (top + zoom * ((at / SIDE) as f64 + 0.5)) / 2.0;
+            assert_eq!(
+                png.get_pixel(x as u32, y as u32).0,
+                [grey; 3],
+                "image {i}, pixel {at}"
+            );
+        }
+    }
+    assert_eq!(texts(&svg), CLASS_NAMES[..6]);
+    assert!(svg.len() < 20_000, "{} bytes", svg.len());
+}
+
+#[test]
+fn wrong_predictions_stand_out() {
+    let dataset = images(20);
+    let mut predicted = dataset.labels().to_vec();
+    predicted[16] = 4;
+    let figure = plot::predictions(&dataset, &[3, 16], &predicted).unwrap();
+    assert_eq!(figure.to_string(), "1 of 2 images recognised");
+    let svg = figure.to_svg().unwrap();
+    assert_eq!(texts(&svg), ["Dress", "Shirt", "not Coat"]);
+    assert_eq!(paths(&Document::parse(&svg).unwrap(), VERMILLION).len(), 1);
+
+    let error = |indices: &[usize], predicted: &[u8]| {
+        plot::predictions(&dataset, indices, predicted)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(error(&[0], &[1, 2]).contains("2 predictions for a dataset of 20 images"));
+    assert!(error(&[20], &predicted).contains("no image 20"));
+    assert!(error(&[0; 161], &predicted).contains("at most 160"));
+    assert!(error(&[0], &[11; 20]).contains("class 11"));
+    assert!(
+        plot::image_grid(&dataset, 0, 3)
+            .unwrap_err()
+            .to_string()
+            .contains("0 by 3")
+    );
+    assert!(
+        plot::image_grid(&images(0), 2, 2)
+            .unwrap()
+            .to_svg()
+            .unwrap()
+            .contains("no images")
+    );
+}
+
+#[test]
+fn the_confusion_matrix_has_all_counts_and_darkens_with_them() {
+    let labels: Vec<u8> = (0..200).map(|i| (i % 10) as u8).collect();
+    let predicted: Vec<u8> = labels
+        .iter()
+        .enumerate()
+        .map(|(i, &l)| if i < 70 && l == 6 { 0 } else { l })
+        .collect();
+    let figure = plot::confusion(&ConfusionMatrix::new(&labels, &predicted).unwrap());
+    let summary =
+        "96.50 % of 200 images right; most often mistaken: Shirt for T-shirt/top, 7 times";
+    assert_eq!(figure.to_string(), summary);
+    let svg = figure.to_svg().unwrap();
+    let texts = texts(&svg);
+    let count = |word: &str| texts.iter().filter(|text| *text == word).count();
+    assert_eq!(
+        (count("20"), count("13"), count("7"), count("0")),
+        (9, 1, 1, 89)
+    );
+    for name in CLASS_NAMES {
+        assert_eq!(count(name), 2, "{name} on both axes");
+    }
+    assert_eq!((count("true class"), count("predicted class")), (1, 1));
+    let document = Document::parse(&svg).unwrap();
+    let cells: Vec<_> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect"))
+        .skip(1)
+        .map(|node| node.attribute("fill").unwrap())
+        .collect();
+    let light = |row: usize, column: usize| {
+        u8::from_str_radix(&cells[10 * row + column][1..3], 16).unwrap()
+    };
+    assert!(light(0, 0) < light(6, 6) && light(6, 6) < light(6, 0) && light(6, 0) < light(6, 1));
+    figure.to_png().unwrap();
+}
+
+#[test]
+fn saving_goes_by_the_extension_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let figure = plot::curves("run", &history(3, 2, 0.2));
+    let (svg, png) = (folder.path().join("a.SVG"), folder.path().join("a.png"));
+    figure.save(&svg).unwrap();
+    figure.save(&png).unwrap();
+    figure.save(&png).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&svg).unwrap(),
+        figure.to_svg().unwrap()
+    );
+    assert_eq!(std::fs::read(&png).unwrap(), figure.to_png().unwrap());
+
+    for name in ["a.pdf", "a", "png"] {
+        let error = figure
+            .save(folder.path().join(name))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(".svg or .png") && error.contains(name),
+            "{error}"
+        );
+    }
+    let error = figure
+        .save(folder.path().join("none/a.svg"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no folder") && error.contains("create it"),
+        "{error}"
+    );
+    std::fs::create_dir(folder.path().join("taken.png")).unwrap();
+    assert!(figure.save(folder.path().join("taken.png")).is_err());
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        3,
+        "no leftovers"
+    );
+}
+
+#[test]
+fn names_cannot_break_the_svg_or_the_bundle() {
+    let name = format!("a\u{0}b\nEVCXR_END_CONTENT\u{ffff}{}", "long ".repeat(40));
+    let figure = plot::curves(&name, &history(2, 1, 0.2));
+    Document::parse(&figure.to_svg().unwrap()).unwrap();
+    assert!(
+        figure
+            .to_string()
+            .lines()
+            .all(|line| line.starts_with("a b EVCXR"))
+    );
+}
