@@ -1,0 +1,104 @@
+//! The notebooks' Rust kernel, driven through `notebooks/start.sh run` as a user would: what its
+//! set-up promises about Candle, and that a failing cell is never taken for a good one.
+#![allow(clippy::unwrap_used)]
+
+mod notebook;
+
+use notebook::{Notebook, start_sh};
+use std::path::{Path, PathBuf};
+use std::thread;
+use tempfile::TempDir;
+
+/// Two kernels at once, each of which must give every tensor an id of its own across cells.
+///
+/// With a second copy of Candle in each cell, both variables would be `TensorId(1)`, and the
+/// gradient of one would be stored as that of the other.
+#[test]
+fn two_kernels_at_once_keep_tensors_apart_across_cells() {
+    thread::scope(|scope| {
+        for kernel in [scope.spawn(tensors_in_cells), scope.spawn(tensors_in_cells)] {
+            let folder = kernel.join().unwrap();
+            let notebook = Notebook::read(&folder.path().join("out/tensors.ipynb"));
+            let ids = [notebook.number_printed_by(2), notebook.number_printed_by(3)];
+            assert!(ids[0] < ids[1], "tensor ids in successive cells: {ids:?}");
+            // d(sum(a * b)) / da = b = 1 and / db = a = 0.
+            assert_eq!(notebook.printed_by(4).trim(), "6 0");
+            // 2^63 * 2 wraps to 0 in Candle, where overflow checks would have panicked.
+            assert_eq!(notebook.printed_by(5).trim(), "0");
+        }
+    });
+}
+
+/// Runs the notebook of tensors and returns the folder with its outputs.
+fn tensors_in_cells() -> TempDir {
+    let cells = [
+        r#":dep fmnist-lib = { path = "../fmnist-lib" }"#,
+        "use fmnist_lib::candle_core::{DType, Device, Shape, Var};
+         use fmnist_lib::candle_core::quantized::{GgmlType, k_quants::BlockQ8_0};",
+        r#"let a = Var::zeros((2, 3), DType::F32, &Device::Cpu)?; println!("{:?}", a.id());"#,
+        r#"let b = Var::ones((2, 3), DType::F32, &Device::Cpu)?; println!("{:?}", b.id());"#,
+        r#"let gradients = (a.as_tensor() * b.as_tensor())?.sum_all()?.backward()?;
+           let of_a = gradients.get(&a).unwrap().sum_all()?.to_scalar::<f32>()?;
+           let of_b = gradients.get(&b).unwrap().sum_all()?.to_scalar::<f32>()?;
+           println!("{of_a} {of_b}");"#,
+        r#"println!("{}", Shape::from((1usize << 63, 2)).elem_count());"#,
+        // One number is no whole block of 32: a debug assertion of Candle's would panic.
+        "BlockQ8_0::to_float(&[], &mut [0.0]);",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tensors.ipynb");
+    Notebook::new(&cells).write(&path);
+    let output = folder.path().join("out");
+    let result = start_sh(&["run", "--output-dir", output.to_str().unwrap()], &[path]);
+    assert!(result.succeeded, "{}", result.stderr);
+    folder
+}
+
+/// Each way in which a cell can fail makes the run fail and names the cell and the reason, although
+/// evcxr itself answers "ok" for the first two.
+#[test]
+fn a_run_names_the_cell_that_failed() {
+    let cases = [
+        (
+            "panic",
+            r#"let list = vec![1]; println!("{}", list[7]);"#,
+            "index out of bounds",
+        ),
+        (
+            "error",
+            r#"let number: i32 = "seven".parse()?;"#,
+            "ParseIntError { kind: InvalidDigit }",
+        ),
+        (
+            "compile",
+            r#"let number: i32 = "seven";"#,
+            "mismatched types",
+        ),
+        (
+            "abort",
+            "std::process::abort();",
+            "Subprocess terminated with status: signal: 6",
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let paths = cases.map(|(name, cell, _)| write_failing(folder.path(), name, cell));
+    let result = start_sh(&["run"], &paths);
+    assert!(!result.succeeded, "{}", result.stderr);
+    for ((_, cell, reason), path) in cases.iter().zip(&paths) {
+        let head = format!("error: {}: cell 2 of 3, `{cell}`: ", path.display());
+        let report = result.stderr.split_once(&head).map(|(_, report)| report);
+        let report = report.unwrap_or_else(|| panic!("no {head:?} in:\n{}", result.stderr));
+        let report = report.split("\nerror: ").next().unwrap();
+        assert!(
+            report.contains(reason),
+            "no {reason:?} in the report {report:?}"
+        );
+    }
+}
+
+/// Writes a notebook whose second cell fails.
+fn write_failing(folder: &Path, name: &str, cell: &str) -> PathBuf {
+    let path = folder.join(format!("{name}.ipynb"));
+    Notebook::new(&["let before = 1;", cell, "println!(\"never printed\");"]).write(&path);
+    path
+}
