@@ -18,7 +18,11 @@ impl Axis {
     pub(super) fn epochs(first: usize, last: usize) -> Self {
         let (first, last) = (first as f64, last as f64);
         let step = round_step((last - first) / 10.0).max(1.0);
-        let room = ((last - first) * 0.02).max(0.5);
+        let room = if last > first {
+            0.025 * (last - first)
+        } else {
+            0.5
+        };
         let mut ticks = multiples(step, first, last);
         if ticks.first().is_none_or(|tick| tick - first > 0.6 * step) {
             ticks.insert(0, first);

@@ -12,6 +12,7 @@ mod curves;
 mod figure;
 mod images;
 mod legend;
+mod marks;
 mod panel;
 mod svg;
 
