@@ -47,22 +47,26 @@ pub(super) fn draw<C: Canvas>(area: &Area<C>, marks: &[Mark], curves: &[Vec<Plac
     Ok(())
 }
 
-/// The nearest centre, within `size`, of those with the least `ink` under a label that reaches
-/// `half` as far to each side.
+/// The centre, within `size`, for a label that reaches `half` as far to each side: near, and with
+/// little `ink` under it.
 fn best_place(at: Place, half: Place, size: (u32, u32), ink: &[Place]) -> Option<Place> {
-    let inside = |(x, y): Place| {
+    let inside = |&(x, y): &Place| {
         (half.0..=size.0 as i32 - half.0).contains(&x)
             && (half.1..=size.1 as i32 - half.1).contains(&y)
     };
-    let hidden = |&(x, y): &Place| {
+    let cost = |&(x, y): &Place| {
         let under = |&&(px, py): &&Place| (px - x).abs() <= half.0 && (py - y).abs() <= half.1;
-        ink.iter().filter(under).count()
+        ink.iter().filter(under).count() + ((y - at.1).abs() / (5 * PX)) as usize
     };
-    [15, -15, 30, -30, 45, -45, 60, -60, 80, -80]
+    let beside = half.0 + DOT + PX;
+    let above_or_below = [15, -15, 30, -30, 45, -45, 60, -60, 80, -80]
         .into_iter()
-        .flat_map(|dy| [0, -half.0, half.0].map(|dx| (at.0 + dx, at.1 - dy * PX)))
-        .filter(|&place| inside(place))
-        .min_by_key(hidden)
+        .flat_map(|dy| [0, -half.0, half.0].map(|dx| (at.0 + dx, at.1 - dy * PX)));
+    [(at.0 + beside, at.1), (at.0 - beside, at.1)]
+        .into_iter()
+        .chain(above_or_below)
+        .filter(inside)
+        .min_by_key(cost)
 }
 
 /// Points all over a label, dense enough that the next one keeps away.
