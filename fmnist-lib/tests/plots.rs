@@ -93,10 +93,10 @@ fn a_validation_curve_lies_where_the_ticks_say() {
         .expect("one piece with a point for each epoch");
 
     let ((x10, _), (x50, _)) = (tick(&document, "10"), tick(&document, "50"));
-    let ((_, y84), (_, y88)) = (tick(&document, "84"), tick(&document, "88"));
+    let ((_, y80), (_, y90)) = (tick(&document, "80"), tick(&document, "90"));
     for (record, (x, y)) in history.epochs.iter().zip(curve) {
         let epoch = 10.0 + 40.0 * (x - x10) / (x50 - x10);
-        let accuracy = 84.0 + 4.0 * (y - y84) / (y88 - y84);
+        let accuracy = 80.0 + 10.0 * (y - y80) / (y90 - y80);
         assert!((epoch - record.epoch as f64).abs() < 0.03, "{epoch}");
         let expected = 100.0 * f64::from(record.val_accuracy.unwrap());
         assert!(
@@ -275,14 +275,6 @@ fn histories_with_little_or_nothing_to_show() {
         .filter(|node| node.attribute("stroke") == Some(BLUE))
         .count();
     assert_eq!(lone, 1, "training of epoch 1");
-    assert_eq!(
-        paths(&document, BLUE)
-            .iter()
-            .filter(|path| path.len() == 2)
-            .count()
-            > 0,
-        true
-    );
 }
 
 #[test]
@@ -330,8 +322,19 @@ fn wrong_predictions_stand_out() {
     let figure = plot::predictions(&dataset, &[3, 16], &predicted).unwrap();
     assert_eq!(figure.to_string(), "1 of 2 images recognised");
     let svg = figure.to_svg().unwrap();
-    assert_eq!(texts(&svg), ["Dress", "Shirt", "not Coat"]);
-    assert_eq!(paths(&Document::parse(&svg).unwrap(), VERMILLION).len(), 1);
+    assert_eq!(texts(&svg), ["Dress", "Shirt", "called Coat"]);
+    let document = Document::parse(&svg).unwrap();
+    let image = document
+        .descendants()
+        .filter(|n| n.has_tag_name("image"))
+        .nth(1)
+        .unwrap();
+    let frame = document
+        .descendants()
+        .find(|n| n.has_tag_name("rect") && n.attribute("fill") == Some(VERMILLION))
+        .unwrap();
+    assert_eq!(number(frame, "x") + 12.0, number(image, "x"));
+    assert_eq!(number(frame, "width") - 24.0, number(image, "width"));
 
     let error = |indices: &[usize], predicted: &[u8]| {
         plot::predictions(&dataset, indices, predicted)

@@ -17,15 +17,21 @@ impl Axis {
     /// For epochs: whole numbers with a little room on both sides, the first one always named.
     pub(super) fn epochs(first: usize, last: usize) -> Self {
         let (first, last) = (first as f64, last as f64);
-        let step = round_step((last - first) / 10.0).max(1.0);
-        let room = ((last - first) * 0.02).max(0.5);
+        let length = last - first;
+        // More on the right, for the label of a point at the last epoch.
+        let (before, after) = if length > 0.0 {
+            (0.025 * length, 0.065 * length)
+        } else {
+            (0.5, 0.5)
+        };
+        let step = round_step(length / 10.0).max(1.0);
         let mut ticks = multiples(step, first, last);
         if ticks.first().is_none_or(|tick| tick - first > 0.6 * step) {
             ticks.insert(0, first);
         }
         Self {
-            from: first - room,
-            to: last + room,
+            from: first - before,
+            to: last + after,
             ticks,
             step,
         }
@@ -135,8 +141,8 @@ mod tests {
             ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
         );
         assert_eq!(
-            labels(&Axis::values(2.3026, 2.3031, (0.0, f64::INFINITY)))[..2],
-            ["2.3026", "2.3027"]
+            labels(&Axis::values(2.3046, 2.3051, (0.0, f64::INFINITY)))[..2],
+            ["2.3046", "2.3047"]
         );
     }
 

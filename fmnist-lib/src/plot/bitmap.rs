@@ -105,7 +105,7 @@ impl Canvas for Bitmap<'_> {
 
 /// Averages squares of `factor`×`factor` pixels, which divide `size`: this is what smooths edges.
 pub(super) fn shrink(rgb: &[u8], (w, h): (usize, usize), factor: usize) -> Vec<u8> {
-    debug_assert!(PX as usize % factor == 0);
+    debug_assert!((PX as usize).is_multiple_of(factor));
     let area = factor * factor;
     let mean = |x: usize, y: usize, channel: usize| {
         let sum: usize = (0..area)

@@ -16,11 +16,11 @@ const TOP: i32 = 46;
 ///
 /// The darker a cell, the larger its share of the images of its true class.
 pub fn confusion(matrix: &ConfusionMatrix) -> Figure {
-    Figure(Content::Confusion(Matrix(matrix.clone())))
+    Figure(Content::Confusion(Matrix(Box::new(matrix.clone()))))
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Matrix(ConfusionMatrix);
+pub(super) struct Matrix(Box<ConfusionMatrix>);
 
 impl Matrix {
     pub(super) fn size(&self) -> (i32, i32) {

@@ -79,6 +79,14 @@ impl Quantity {
         }
     }
 
+    /// As [`Self::format`], without the unit, which the axis names.
+    fn label(self, value: f64) -> String {
+        match self {
+            Self::Accuracy => format!("{value:.1}"),
+            Self::Loss => self.format(value),
+        }
+    }
+
     fn panel(self, runs: &[Run]) -> Panel {
         let (y_title, bounds) = match self {
             Self::Accuracy => ("accuracy (%)", (0.0, 100.0)),
@@ -97,7 +105,7 @@ impl Quantity {
                     .collect(),
                 best: best
                     .and_then(|r| Some(at(r, self.validation(r)?)))
-                    .map(|point| (point, self.format(point.1))),
+                    .map(|point| (point, self.label(point.1))),
             }
         });
         Panel {

@@ -13,6 +13,8 @@ use crate::{CLASS_NAMES, CLASSES, Dataset, Error, Result, SIDE};
 const ZOOM: i32 = 3;
 const PICTURE: i32 = SIDE as i32 * ZOOM;
 const MARGIN: i32 = 12;
+/// Width of the frame around a mistake, in drawing units.
+const FRAME: i32 = 3 * PX;
 /// At 20×20 a figure is already 2,000 pixels wide.
 const MOST: usize = 20;
 
@@ -43,8 +45,8 @@ pub fn image_grid(dataset: &Dataset, columns: usize, rows: usize) -> Result<Figu
     })))
 }
 
-/// The images at `indices` of `dataset`, eight in a row, each above its class; where the model saw
-/// something else, the image is framed and that is said below, both in vermillion.
+/// The images at `indices` of `dataset`, eight in a row, each above its class; where the model
+/// called it something else, a frame and a second line say so.
 ///
 /// `predicted` holds the predicted class of every image of `dataset`, in its order.
 ///
@@ -116,10 +118,10 @@ impl Images {
             let corner = ((x - PICTURE / 2) * PX, y * PX);
             let wrong = self.wrong(i);
             if wrong.is_some() {
-                let end = (corner.0 + PICTURE * PX, corner.1 + PICTURE * PX);
-                let frame = VERMILLION.stroke_width(6 * PX as u32);
-                let path = [corner, (end.0, corner.1), end, (corner.0, end.1), corner];
-                area.draw(&PathElement::new(path, frame))?;
+                let (left, top) = (corner.0 - FRAME, corner.1 - FRAME);
+                let side = PICTURE * PX + 2 * FRAME;
+                let frame = [(left, top), (left + side, top + side)];
+                area.draw(&Rectangle::new(frame, VERMILLION.filled()))?;
             }
             area.draw(&Picture(corner, self.shown.image(i)))?;
             let below = y + PICTURE + 12;
@@ -130,7 +132,7 @@ impl Images {
             )?;
             if let Some(class) = wrong {
                 area.draw_text(
-                    &format!("not {}", CLASS_NAMES[class]),
+                    &format!("called {}", CLASS_NAMES[class]),
                     &centred(text(12, VERMILLION)),
                     (x * PX, (below + 15) * PX),
                 )?;

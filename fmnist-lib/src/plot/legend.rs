@@ -97,6 +97,11 @@ pub(super) fn line(color: RGBColor) -> ShapeStyle {
     color.stroke_width(2 * PX as u32)
 }
 
+/// The line of dashes and circles.
+pub(super) fn thin(color: RGBColor) -> ShapeStyle {
+    color.stroke_width(3 * PX as u32 / 2)
+}
+
 /// A dashed line, a little thinner than the solid one.
 pub(super) fn dashed<P>(
     points: Vec<P>,
@@ -105,6 +110,5 @@ pub(super) fn dashed<P>(
 where
     P: Clone,
 {
-    let style = color.stroke_width(6);
-    DashedPathElement::new(points, 6 * PX, 4 * PX, style)
+    DashedPathElement::new(points, 6 * PX, 4 * PX, thin(color))
 }

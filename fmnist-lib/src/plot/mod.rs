@@ -3,6 +3,14 @@
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
 //! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
 //! readers can tell apart; every figure also reads in grey.
+//!
+//! ```no_run
+//! use fmnist_lib::{History, plot};
+//!
+//! let history = History::default();
+//! plot::curves("1_Layer", &history).save("curves.svg")?;
+//! # Ok::<(), fmnist_lib::Error>(())
+//! ```
 
 mod axis;
 mod bitmap;
@@ -12,6 +20,7 @@ mod curves;
 mod figure;
 mod images;
 mod legend;
+mod marks;
 mod panel;
 mod svg;
 
