@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fmnist_lib::{
-    Comparison, Dataset, FashionMnist, FitConfig, Model, ModelSpec, Result, Split, evaluate, fit, one_layer,
-    plot, resume, three_layer, two_layer,
+    Comparison, Dataset, FashionMnist, FitConfig, Model, ModelSpec, Result, Split, evaluate, fit,
+    one_layer, plot, resume, three_layer, two_layer,
 };
 
 #[derive(Parser)]
@@ -62,7 +62,12 @@ fn run(options: &Options) -> Result<()> {
         let (train, validation) = Split::new(options.train_fraction, seed).apply(&data.train)?;
         for &number in &options.models {
             let spec = [one_layer, two_layer, three_layer][usize::from(number) - 1]();
-            eprintln!("{}, seed {seed}: {} images train, {} validate", spec.name(), train.len(), validation.len());
+            eprintln!(
+                "{}, seed {seed}: {} images train, {} validate",
+                spec.name(),
+                train.len(),
+                validation.len()
+            );
             let model = train_or_resume(&spec, &train, &validation, seed, options)?;
             let test = evaluate(&model, &data.test)?;
             eprintln!("{}, seed {seed}: test {test}", spec.name());
@@ -71,12 +76,21 @@ fn run(options: &Options) -> Result<()> {
     }
     println!("{comparison}");
     let first = &comparison.outcomes()[..options.models.len()];
-    let runs: Vec<_> = first.iter().map(|run| (run.model.as_str(), &run.history)).collect();
-    for (name, figure) in [("accuracy", plot::accuracy_curves(&runs)), ("loss", plot::loss_curves(&runs))] {
+    let runs: Vec<_> = first
+        .iter()
+        .map(|run| (run.model.as_str(), &run.history))
+        .collect();
+    for (name, figure) in [
+        ("accuracy", plot::accuracy_curves(&runs)),
+        ("loss", plot::loss_curves(&runs)),
+    ] {
         figure.save(options.out.join(format!("{name}.svg")))?;
         figure.save(options.out.join(format!("{name}.png")))?;
     }
-    eprintln!("curves, histories and weights are in {}", options.out.display());
+    eprintln!(
+        "curves, histories and weights are in {}",
+        options.out.display()
+    );
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use candle_core::{D, Tensor};
 
 use crate::metrics::ConfusionMatrix;
 use crate::preprocess::batch;
-use crate::{CLASSES, Dataset, Error, Model, Result};
+use crate::{CLASSES, Dataset, Error, Model, Result, display};
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;
@@ -20,6 +20,13 @@ pub struct Evaluation {
     pub accuracy: f32,
     /// Which class was taken for which.
     pub confusion: ConfusionMatrix,
+}
+
+impl Evaluation {
+    /// Shows the figures in an evcxr notebook, which calls this for the value of a cell.
+    pub fn evcxr_display(&self) {
+        display::emit(&[("text/plain", &self.to_string())]);
+    }
 }
 
 impl fmt::Display for Evaluation {

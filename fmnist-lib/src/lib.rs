@@ -60,7 +60,7 @@ mod train;
 
 pub use candle_core;
 pub use candle_nn;
-pub use config::{EarlyStopping, FitConfig, Schedule, Verbose};
+pub use config::{EarlyStopping, FitConfig, Schedule, Verbose, quick};
 pub use dataset::{CLASS_NAMES, CLASSES, Dataset, FashionMnist, PIXELS, SIDE};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::display;
 use crate::evaluate::Evaluation;
 use crate::history::History;
 
@@ -88,7 +89,17 @@ impl Comparison {
     /// Adds the outcome of one training run.
     pub fn add(&mut self, model: &str, history: &History, test: &Evaluation) {
         let (model, history, test) = (model.to_owned(), history.clone(), test.clone());
-        self.outcomes.push(Outcome { model, history, test });
+        self.outcomes.push(Outcome {
+            model,
+            history,
+            test,
+        });
+    }
+
+    /// Shows the table in an evcxr notebook, which calls this for the value of a cell.
+    pub fn evcxr_display(&self) {
+        let table = self.to_string();
+        display::emit(&[("text/markdown", &table), ("text/plain", &table)]);
     }
 
     /// What was added, in order.
@@ -133,7 +144,9 @@ impl fmt::Display for Comparison {
                 "\n| {name} | ours | {} | {} | {} | {} | {} | {} | {} |",
                 cell(4, |o| Some(o.test.loss.into())),
                 cell(4, |o| Some(o.test.accuracy.into())),
-                cell(1, |o| Some(o.history.seconds() / o.history.epochs.len() as f64)),
+                cell(1, |o| Some(
+                    o.history.seconds() / o.history.epochs.len() as f64
+                )),
                 cell(3, |o| o.history.best_epoch()?.val_loss.map(f64::from)),
                 cell(0, |o| Some(o.history.best_epoch()?.epoch as f64)),
                 cell(3, |o| o.history.last()?.val_accuracy.map(f64::from)),
@@ -152,7 +165,10 @@ fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
         1 => format!("{mean:.digits$}"),
         _ => {
             let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            format!("{mean:.digits$} ± {:.digits$}", (squares / (count - 1.0)).sqrt())
+            format!(
+                "{mean:.digits$} ± {:.digits$}",
+                (squares / (count - 1.0)).sqrt()
+            )
         }
     }
 }

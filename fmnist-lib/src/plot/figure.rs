@@ -1,6 +1,5 @@
 //! A figure, and the three ways out: the notebook, SVG, PNG.
 
-use std::io::Write;
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -12,6 +11,7 @@ use super::confusion::Matrix;
 use super::curves::Curves;
 use super::images::Images;
 use super::svg::Svg;
+use crate::files::write_atomically;
 use crate::{Error, Result, display};
 
 /// Something to look at, with a copy of the data that it shows.
@@ -48,7 +48,7 @@ impl Figure {
                 )));
             }
         };
-        write_whole(path, &bytes)
+        write_atomically(path, &bytes)
     }
 
     /// The figure as an SVG document with a white background, 4 units to the pixel.
@@ -127,29 +127,4 @@ impl std::fmt::Display for Figure {
             Content::Confusion(matrix) => matrix.fmt(f),
         }
     }
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Error::Invalid(format!(
-            "cannot write {}: there is no folder {}; create it first",
-            path.display(),
-            folder.display()
-        )));
-    }
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; a figure is as public as any file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder
-        .tempfile_in(folder)
-        .map_err(Error::io("write into", folder))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    file.persist(path)
-        .map_err(|error| Error::io("write", path)(error.error))?;
-    Ok(())
 }

@@ -5,10 +5,20 @@
 mod adam;
 /// Saving, refusing, resuming.
 mod checkpoint;
+/// The dataset: damaged files, the real one, and the whole road from a server.
+mod dataset;
 /// Every layer's gradients against finite differences in f64, and f32 against f64.
 mod gradients;
+/// The notebooks' kernel, driven through `start.sh` as a user would.
+mod kernel;
 /// The report's summaries, Keras's initialisers.
 mod model;
+/// Notebooks written, run and read by the tests.
+mod notebook;
+/// Every notebook, from top to bottom, with few epochs.
+mod notebooks;
+/// Figures, read back: the SVG as XML, the PNG as pixels.
+mod plots;
 /// Scaling, splits.
 mod preprocess;
 /// Whole runs: over-fitting, early stopping, divergence, the same bits on 1 and 2 threads.

@@ -1,7 +1,5 @@
 //! Figures, read back: the SVG as XML, the PNG as pixels.
 
-#![allow(clippy::unwrap_used)]
-
 use fmnist_lib::plot::{self, Figure};
 use fmnist_lib::{CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, SIDE};
 use roxmltree::{Document, Node};

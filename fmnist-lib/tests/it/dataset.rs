@@ -1,7 +1,5 @@
 //! The dataset: damaged files, the real one, and the whole road from a server.
 
-#![allow(clippy::unwrap_used)]
-
 use std::{
     env, fs,
     io::{self, BufRead, Read, Write},

@@ -1,6 +1,4 @@
 //! Notebooks written, run and read by the tests.
-#![allow(clippy::unwrap_used, dead_code)]
-
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};

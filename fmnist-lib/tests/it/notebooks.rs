@@ -1,8 +1,5 @@
 //! Every notebook, from top to bottom, through the real kernel, with few epochs and little data.
-#![allow(clippy::unwrap_used)]
-
-mod notebook;
-
+use crate::notebook;
 use std::{fs, path::PathBuf};
 
 #[test]

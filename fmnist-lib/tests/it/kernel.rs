@@ -1,10 +1,6 @@
 //! The notebooks' Rust kernel, driven through `notebooks/start.sh run` as a user would: what its
 //! set-up promises about Candle, and that a failing cell is never taken for a good one.
-#![allow(clippy::unwrap_used)]
-
-mod notebook;
-
-use notebook::{Notebook, start_sh};
+use crate::notebook::{Notebook, start_sh};
 use std::path::{Path, PathBuf};
 use std::thread;
 use tempfile::TempDir;
