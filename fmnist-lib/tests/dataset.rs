@@ -525,7 +525,15 @@ fn a_download_is_verified_and_kept() {
     fs::remove_dir_all(home.cache()).unwrap();
     assert_eq!(home.download("http://127.0.0.1:1"), "the real data");
 
-    // What is damaged there is replaced.
+    // A cache that cannot be written costs only the next start.
+    let no_cache = [
+        ("HF_ENDPOINT", "http://127.0.0.1:1"),
+        ("XDG_CACHE_HOME", "/dev/null"),
+    ];
+    assert_eq!(home.run("download", &no_cache), "the real data");
+
+    // What is damaged, in either cache, is replaced.
+    fs::write(home.cache().join(&expected[0]), b"damaged").unwrap();
     let hub = Hub::new(TEST.clone(), TRAIN.clone());
     for file in home.leftovers() {
         if file.parent().unwrap().ends_with("blobs") {
@@ -533,6 +541,7 @@ fn a_download_is_verified_and_kept() {
         }
     }
     assert_eq!(home.download(&hub.endpoint()), "the real data");
+    assert_eq!(FashionMnist::load_from(home.cache()).unwrap(), *REAL);
 }
 
 #[test]
