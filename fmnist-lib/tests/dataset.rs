@@ -231,6 +231,14 @@ fn the_real_dataset_has_equal_classes() {
     assert!((sum as f64 / (60_000.0 * 784.0 * 255.0) - 0.2860).abs() < 5e-5);
 }
 
+#[test]
+fn debug_output_is_short() {
+    assert_eq!(
+        format!("{:?}", *REAL),
+        "FashionMnist { train: Dataset { len: 60000, .. }, test: Dataset { len: 10000, .. } }"
+    );
+}
+
 /// A folder that holds the real files, except that `name` decodes to `bytes`.
 fn folder_with(name: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
