@@ -29,13 +29,10 @@ pub(super) fn download(folder: Option<&Path>) -> Result<FashionMnist> {
         .retry_max_attempts(1)
         .build()
         .map_err(|error| refuse("HF_ENDPOINT", error.to_string()))?;
-    let origin = hub::address(&client);
-
-    eprintln!("Downloading Fashion-MNIST (36 MB) from {origin}");
     // A thread of its own: the caller may be inside an asynchronous runtime, which must not block.
     let data = thread::scope(|scope| scope.spawn(|| obtain(&client)).join())
         .unwrap_or_else(|_| Err("the download panicked".to_owned()))
-        .map_err(|problem| refuse(&origin, problem))?;
+        .map_err(|problem| refuse(&hub::address(&client), problem))?;
 
     match folder.map(|folder| keep(&data, folder).map(|()| folder)) {
         Some(Ok(folder)) => eprintln!("Fashion-MNIST is now in {}", folder.display()),
@@ -53,6 +50,10 @@ fn obtain(client: &HFClient) -> result::Result<FashionMnist, String> {
         return Ok(data);
     }
     hub::forget(client);
+    eprintln!(
+        "Downloading Fashion-MNIST (36 MB) from {}",
+        hub::address(client)
+    );
     hub::fetch(client)
         .and_then(|files| decode(&files))
         .inspect_err(|_| hub::forget(client))

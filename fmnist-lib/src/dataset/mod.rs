@@ -9,6 +9,8 @@ mod integrity;
 mod parquet;
 mod source;
 
+use std::fmt;
+
 use crate::{Error, Result};
 
 #[doc(hidden)]
@@ -36,10 +38,19 @@ pub const CLASS_NAMES: [&str; CLASSES] = [
 ];
 
 /// Images with their labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Dataset {
     images: Vec<u8>,
     labels: Vec<u8>,
+}
+
+/// Only the number of images: a cell that shows 47 million pixels stops the notebook.
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dataset {

@@ -86,8 +86,8 @@ impl FashionMnist {
         })
     }
 
-    /// Downloads Fashion-MNIST (36 MB) from the Hugging Face Hub, even where it is already on this
-    /// machine, and puts it in the user's cache, where [`load`](Self::load) finds it next time.
+    /// Takes Fashion-MNIST from the Hugging Face Hub (36 MB), or from Hugging Face's own cache if it
+    /// was left there before, and puts it in the user's cache, where [`load`](Self::load) finds it.
     ///
     /// A terminal shows a progress bar. The variables `HF_ENDPOINT`, `HF_HOME` and `HF_HUB_CACHE`
     /// mean what they mean to all of Hugging Face's tools.

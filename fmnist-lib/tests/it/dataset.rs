@@ -229,6 +229,14 @@ fn the_real_dataset_has_equal_classes() {
     assert!((sum as f64 / (60_000.0 * 784.0 * 255.0) - 0.2860).abs() < 5e-5);
 }
 
+#[test]
+fn debug_output_is_short() {
+    assert_eq!(
+        format!("{:?}", *REAL),
+        "FashionMnist { train: Dataset { len: 60000, .. }, test: Dataset { len: 10000, .. } }"
+    );
+}
+
 /// A folder that holds the real files, except that `name` decodes to `bytes`.
 fn folder_with(name: &str, bytes: &[u8]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -523,7 +531,15 @@ fn a_download_is_verified_and_kept() {
     fs::remove_dir_all(home.cache()).unwrap();
     assert_eq!(home.download("http://127.0.0.1:1"), "the real data");
 
-    // What is damaged there is replaced.
+    // A cache that cannot be written costs only the next start.
+    let no_cache = [
+        ("HF_ENDPOINT", "http://127.0.0.1:1"),
+        ("XDG_CACHE_HOME", "/dev/null"),
+    ];
+    assert_eq!(home.run("download", &no_cache), "the real data");
+
+    // What is damaged, in either cache, is replaced.
+    fs::write(home.cache().join(&expected[0]), b"damaged").unwrap();
     let hub = Hub::new(TEST.clone(), TRAIN.clone());
     for file in home.leftovers() {
         if file.parent().unwrap().ends_with("blobs") {
@@ -531,6 +547,7 @@ fn a_download_is_verified_and_kept() {
         }
     }
     assert_eq!(home.download(&hub.endpoint()), "the real data");
+    assert_eq!(FashionMnist::load_from(home.cache()).unwrap(), *REAL);
 }
 
 #[test]
