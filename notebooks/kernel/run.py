@@ -73,9 +73,16 @@ class Runner(NotebookClient):
 
 
 def marked(source):
-    """The cell with the marker in front, on a line of its own only where evcxr needs that."""
-    separator = "\n" if source.lstrip().startswith((":", "!", "#", "/")) else " "
-    return f"let {MARKER}: bool = true;{separator}{source}"
+    """The cell with the marker behind its leading commands (`:dep`), on a line of its own so that
+    the carets below a compiler's message stay where they belong."""
+    lines = source.splitlines()
+    head = 0
+    for number, line in enumerate(lines, 1):
+        if line.lstrip(" ").startswith((":", "!")):
+            head = number
+        elif line.strip() and not line.startswith("//"):
+            break
+    return "\n".join([*lines[:head], f"let {MARKER}: bool = true;", *lines[head:]])
 
 
 def failure(cell):
