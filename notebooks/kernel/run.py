@@ -81,7 +81,7 @@ class Runner(NotebookClient):
             elif message["parent_header"].get("msg_id") != request:
                 continue
             elif kind == "execute_result":
-                variables = content["data"]["text/plain"].splitlines()
+                variables = content["data"].get("text/plain", "").splitlines()
                 finished = any(line.startswith(f"{MARKER}:") for line in variables)
             elif kind == "status" and content["execution_state"] == "idle":
                 idle = True
