@@ -7,6 +7,7 @@ end, and `:vars` then tells.
 
 import argparse
 import os
+import queue
 import re
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 MARKER = "cell_reached_its_end"
 STARTUP_TIMEOUT = 300  # seconds; a busy two-core machine needs 20
+REPLY_TIMEOUT = 60  # seconds for an answer that needs no compiler
+QUIET = 0.1  # seconds without a message after which a cell has printed all
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -44,7 +47,8 @@ class Runner(NotebookClient):
         cell.source = marked(source)
         try:
             await super().async_execute_cell(cell, cell_index, **options)
-            reason = failure(cell) or await self.unfinished(cell)
+            finished = await self.finished(cell)
+            reason = failure(cell, finished)
         except CellTimeoutError:
             reason = f"it was still running after {self.timeout} s"
         except DeadKernelError:
@@ -57,33 +61,62 @@ class Runner(NotebookClient):
         print(f"  {time.monotonic() - started:6.1f} s  {head}", flush=True)
         return cell
 
-    async def unfinished(self, cell):
-        """Why the cell did not reach its end, or None when it did."""
-        variables = []
+    async def finished(self, cell):
+        """Whether the cell reached its end; also collects what it printed last.
 
-        def collect(message):
-            if message["msg_type"] == "execute_result":
-                variables.append(message["content"]["data"]["text/plain"])
-
-        reply = self.kc.execute_interactive(":vars", output_hook=collect, timeout=60)
-        await reply
-        if any(line.startswith(f"{MARKER}:") for text in variables for line in text.splitlines()):
-            return None
-        return "it left through `?` with an error: " + (stderr(cell) or "(nothing on stderr)")
+        evcxr forwards the streams of a cell without waiting for them, so they may arrive late.
+        """
+        request = self.kc.execute(":vars")
+        finished, idle = False, False
+        while True:
+            try:
+                message = await self.kc.get_iopub_msg(timeout=QUIET if idle else REPLY_TIMEOUT)
+            except queue.Empty:
+                if not idle:
+                    raise DeadKernelError("no answer") from None
+                return finished
+            content, kind = message["content"], message["msg_type"]
+            if kind == "stream":
+                add_stream(cell, content["name"], content["text"])
+            elif message["parent_header"].get("msg_id") != request:
+                continue
+            elif kind == "execute_result":
+                variables = content["data"].get("text/plain", "").splitlines()
+                finished = any(line.startswith(f"{MARKER}:") for line in variables)
+            elif kind == "status" and content["execution_state"] == "idle":
+                idle = True
 
 
 def marked(source):
-    """The cell with the marker in front, on a line of its own only where evcxr needs that."""
-    separator = "\n" if source.lstrip().startswith((":", "!", "#", "/")) else " "
-    return f"let {MARKER}: bool = true;{separator}{source}"
+    """The cell with the marker behind its leading commands (`:dep`), on a line of its own so that
+    the carets below a compiler's message stay where they belong."""
+    lines = source.splitlines()
+    head = 0
+    for number, line in enumerate(lines, 1):
+        if line.lstrip(" ").startswith((":", "!")):
+            head = number
+        elif line.strip() and not line.startswith("//"):
+            break
+    return "\n".join([*lines[:head], f"let {MARKER}: bool = true;", *lines[head:]])
 
 
-def failure(cell):
-    """What the cell's outputs say went wrong, or None."""
+def failure(cell, finished):
+    """What went wrong in the cell, or None."""
     errors = [out for out in cell.outputs if out.output_type == "error"]
     if errors:
         return "\n".join("\n".join(out.traceback) or out.evalue for out in errors)
-    return f"it panicked: {stderr(cell)}" if "panicked at" in stderr(cell) else None
+    if "panicked at" in stderr(cell):
+        return f"it panicked: {stderr(cell)}"
+    return None if finished else f"it left through `?` with an error: {stderr(cell)}"
+
+
+def add_stream(cell, name, text):
+    """Adds to what the cell wrote to a stream."""
+    for output in cell.outputs:
+        if output.get("name") == name:
+            output.text += text
+            return
+    cell.outputs.append(nbformat.v4.new_output("stream", name=name, text=text))
 
 
 def stderr(cell):
