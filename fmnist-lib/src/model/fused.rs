@@ -27,8 +27,8 @@ struct Memory {
     kept: Vec<Vec<u16>>,
     /// Where the first stage's pools found their maxima.
     codes: Vec<u8>,
-    /// The gradients of a stage's output and of its input, in turn.
-    gradients: [Vec<f32>; 2],
+    /// For each stage, the gradient of its output.
+    gradients: Vec<Vec<f32>>,
 }
 
 impl Fused {
@@ -36,6 +36,7 @@ impl Fused {
         let memory = Memory {
             outputs: stages.iter().map(|_| Vec::new()).collect(),
             kept: stages.iter().map(|_| Vec::new()).collect(),
+            gradients: stages.iter().map(|_| Vec::new()).collect(),
             ..Memory::default()
         };
         Self {
@@ -99,9 +100,7 @@ impl Fused {
             codes,
             gradients,
         } = &mut *memory;
-        let [dy, dx] = gradients;
-        dy.clear();
-        dy.extend_from_slice(scores);
+        *gradients.last_mut().expect("a plan has at least one stage") = scores.to_vec();
         let mut results: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
         for (index, stage) in self.stages.iter().enumerate().rev() {
             let x = if index == 0 {
@@ -114,9 +113,13 @@ impl Fused {
             let [dw, db] = &mut results[2 * index..2 * index + 2] else {
                 unreachable!("each stage has a kernel and a bias")
             };
-            // The pixels need no gradient.
-            dx.resize(if index == 0 { 0 } else { x.len() }, 0.0);
-            let into_x = (index > 0).then_some(dx.as_mut_slice());
+            let (before, from) = gradients.split_at_mut(index);
+            let dy = &from[0];
+            // The pixels, which have no stage before them, need no gradient.
+            let into_x = before.last_mut().map(|dx| {
+                dx.resize(x.len(), 0.0);
+                dx.as_mut_slice()
+            });
             let w = weights[2 * index];
             match &stage.kernel {
                 Kernel::ConvPool(kernel) => {
@@ -130,7 +133,6 @@ impl Fused {
                     kernel.backward(self.isa, x, w, y, dy, activation, into_x, dw, db);
                 }
             }
-            std::mem::swap(dy, dx);
         }
         results
     }
