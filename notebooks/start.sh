@@ -68,6 +68,7 @@ setup_venv() {
     python3 -m venv --clear "$VENV"
     "$VENV/bin/pip" install --quiet --requirement "$NOTEBOOKS/kernel/requirements.txt" >&2 ||
         die "pip could not install JupyterLab; check the network and run this again"
+    rm -rf "$VENV/share/jupyter/kernels/python3" # these notebooks are Rust
     cp "$NOTEBOOKS/kernel/requirements.txt" "$VENV/"
 }
 
