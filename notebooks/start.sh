@@ -223,7 +223,7 @@ kernel() {
     export LD_LIBRARY_PATH
     "$(find_evcxr)" --control_file "$1" &
     trap 'kill -TERM $! 2>/dev/null' INT TERM HUP
-    wait $! || wait $!
+    { wait $! || wait $!; } 2>/dev/null # bash would report the signal that ended the kernel
 }
 
 host() { rustc -vV | sed -n 's/^host: //p'; }
@@ -280,9 +280,14 @@ run() {
     exec "$VENV/bin/python" "$NOTEBOOKS/kernel/run.py" "$@"
 }
 
-case ${1:-} in
-run | setup | kernel) "$@" ;;
-help | --help | -h) usage ;;
-"" | -*) serve "$@" ;;
-*) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;
-esac
+main() {
+    case ${1:-} in
+    run | setup | kernel) "$@" ;;
+    help | --help | -h) usage ;;
+    "" | -*) serve "$@" ;;
+    *) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;
+    esac
+}
+
+# On one line, so that bash has read all it will run: a kernel outlives edits of this file.
+main "$@"; exit
