@@ -282,7 +282,9 @@ run() {
 
 main() {
     case ${1:-} in
-    run | setup | kernel) "$@" ;;
+    setup) setup ;;
+    run) shift && run "$@" ;;
+    kernel) shift && kernel "$@" ;;
     help | --help | -h) usage ;;
     "" | -*) serve "$@" ;;
     *) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;
