@@ -215,15 +215,17 @@ kernel() {
     if [[ -z $directory ]]; then
         directory=$KERNELS/live-$$
         claim "$directory"
-        trap 'rm -rf "'"$directory"'"' EXIT
+        # In a session of its own, because Jupyter kills this one soon after it asked it to end.
+        trap 'setsid rm -rf "'"$directory"'" &' EXIT
     fi
     export EVCXR_TMPDIR=$directory/ctx EVCXR_CONFIG_DIR=$NOTEBOOKS/kernel
     # evcxr moves each cell's library out of the folder that its relative run path starts from.
     LD_LIBRARY_PATH=$(rustc --print target-libdir):$EVCXR_TMPDIR/target/$(host)/debug/deps${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LD_LIBRARY_PATH
     "$(find_evcxr)" --control_file "$1" &
-    trap 'kill -TERM $! 2>/dev/null' INT TERM HUP
-    { wait $! || wait $!; } 2>/dev/null # bash would report the signal that ended the kernel
+    # Without its stderr, bash does not report the signal that ended the kernel.
+    trap 'exec 2>/dev/null; kill -TERM $!' INT TERM HUP
+    wait $! || wait $!
 }
 
 host() { rustc -vV | sed -n 's/^host: //p'; }
