@@ -8,8 +8,8 @@
 //! no gradient, and there is none.
 
 use super::activation::{Activation, Dropout};
-use super::simd::{Isa, LANES, Simd, kernel};
-use super::{TASK_IMAGES, check_len, sum_in_order};
+use super::simd::{Isa, LANES, Simd, kernel, unroll};
+use super::{check_len, images_per_task, sum_in_order};
 use rayon::prelude::*;
 
 /// Where the output is 0 for good: a ReLU at or below 0, or dropped.
@@ -112,13 +112,13 @@ impl ConvPool {
         dbias: &mut [f32],
     ) {
         let what = "ConvPool::backward";
-        self.check(what, x, dy.len());
+        let images = images_per_task(self.check(what, x, dy.len()));
         check_len(what, "codes", codes.len(), dy.len());
         check_len(what, "dweights", dweights.len(), 9 * self.channels);
         check_len(what, "dbias", dbias.len(), self.channels);
-        let gradients = dy.par_chunks(TASK_IMAGES * self.output_len());
-        let gradients = gradients.zip(codes.par_chunks(TASK_IMAGES * self.output_len()));
-        let tasks = x.par_chunks(TASK_IMAGES * self.input_len()).zip(gradients);
+        let gradients = dy.par_chunks(images * self.output_len());
+        let gradients = gradients.zip(codes.par_chunks(images * self.output_len()));
+        let tasks = x.par_chunks(images * self.input_len()).zip(gradients);
         let partial: Vec<_> = tasks
             .map(|(x, (dy, codes))| {
                 // Nine rows of weights, then the bias.
@@ -244,25 +244,30 @@ unsafe fn windows<S: Simd, const N: usize>(
     out: &mut Outputs<'_>,
 ) -> usize {
     let mut sums = [[bias; 4]; N];
-    for (t, tap) in taps.iter().enumerate() {
-        for (i, window) in sums.iter_mut().enumerate() {
-            for (p, sum) in window.iter_mut().enumerate() {
-                let at = (t / 3 + p / 2) * width + t % 3 + p % 2 + 2 * i;
+    unroll!(t < 9, {
+        unroll!(i < N, {
+            unroll!(p < 4, {
                 // SAFETY: row at most 3, column at most 2 N + 1.
-                let x = unsafe { *corner.wrapping_add(at) };
-                *sum = s.fma(s.splat(x), *tap, *sum);
-            }
-        }
-    }
-    for window in sums {
+                let x = unsafe {
+                    let row = corner.wrapping_add((t / 3 + p / 2).wrapping_mul(width));
+                    s.broadcast(row.wrapping_add(t % 3 + p % 2 + 2 * i))
+                };
+                sums[i][p] = s.fma(x, taps[t], sums[i][p]);
+            });
+        });
+    });
+    unroll!(i < N, {
+        let window = sums[i];
         let mut max = window[0];
         let mut place = s.splat_i(PLACES[0]);
-        for p in 1..4 {
-            // Strictly greater: of equal maxima the first gets the gradient.
-            let greater = s.gt(window[p], max);
-            max = s.select(greater, window[p], max);
-            place = s.select_i(greater, s.splat_i(PLACES[p]), place);
-        }
+        unroll!(p < 4, {
+            if p > 0 {
+                // Strictly greater: of equal maxima the first gets the gradient.
+                let greater = s.gt(window[p], max);
+                max = s.select(greater, window[p], max);
+                place = s.select_i(greater, s.splat_i(PLACES[p]), place);
+            }
+        });
         let nan = s.unordered(window[0], window[1]) | s.unordered(window[2], window[3]);
         let max = s.select(nan, s.splat(f32::NAN), max);
         let mut alive = s.gt(max, s.zero());
@@ -288,7 +293,7 @@ unsafe fn windows<S: Simd, const N: usize>(
         out.y = out.y.wrapping_add(out.step);
         out.codes = out.codes.wrapping_add(out.step);
         out.word += out.word_step;
-    }
+    });
     N
 }
 
@@ -336,11 +341,11 @@ fn backward_body<S: Simd>(
                     let alive = s.lt_i(code, s.splat_i(DEAD));
                     let g = s.load_n(dy.as_ptr().wrapping_add(at), lanes);
                     let g = s.select(alive, g, s.zero());
-                    for t in 0..9 {
+                    unroll!(t < 9, {
                         let offset = s.splat_i((t / 3 * 4 + t % 3) as u8);
                         let pixels = s.lookup(patch, s.add_i(code, offset));
                         acc[t] = s.fma(g, pixels, acc[t]);
-                    }
+                    });
                     acc[9] = s.add(acc[9], g);
                 }
                 corner = corner.wrapping_add(2);

@@ -16,7 +16,7 @@ pub struct Dense {
     pub outputs: usize,
 }
 
-/// Rows of a batch per parallel task.
+/// Rows of a batch per parallel task, at most.
 const ROWS: usize = 64;
 /// Rows of the weights whose gradient a parallel task computes.
 const FEATURES: usize = 96;
@@ -42,18 +42,24 @@ impl Dense {
         let n = self.check(what, x, weights, y.len());
         check_len(what, "bias", bias.len(), self.outputs);
         activation.check(what, n, self.outputs);
-        let panels = Panels::new(self.inputs, self.outputs);
-        scratch::with(panels.len, |packed| {
-            pack(weights, self.outputs, panels, packed);
-            let tasks = x
-                .par_chunks(ROWS * self.inputs)
-                .zip(y.par_chunks_mut(ROWS * self.outputs));
-            tasks.enumerate().for_each(|(i, (x, y))| {
-                let rows = x.len() / self.inputs;
-                let activation = activation.pixels(i * ROWS, rows, self.outputs);
-                forward_rows(isa, *self, x, packed, bias, activation, y);
+        let rows = rows_per_task(n);
+        let mut compute = |weights: &[f32], panels| {
+            let parts = y.par_chunks_mut(rows * self.outputs);
+            let tasks = x.par_chunks(rows * self.inputs).zip(parts).enumerate();
+            tasks.for_each(|(i, (x, y))| {
+                let activation = activation.pixels(i * rows, x.len() / self.inputs, self.outputs);
+                forward_rows(isa, *self, x, weights, panels, bias, activation, y);
             });
-        });
+        };
+        if self.outputs.is_multiple_of(LANES) {
+            compute(weights, Panels::row_major(self.inputs, self.outputs));
+        } else {
+            let panels = Panels::new(self.inputs, self.outputs);
+            scratch::with(panels.len, |packed| {
+                pack(weights, self.outputs, panels, packed);
+                compute(packed, panels);
+            });
+        }
     }
 
     /// The gradients of the weights, the bias and, where asked for, the input, from the gradient
@@ -106,9 +112,9 @@ impl Dense {
         scratch::with(panels.len, |packed| {
             pack_transposed(weights, self.outputs, panels, packed);
             let stride = row_stride(self.outputs);
-            let tasks = dx
-                .par_chunks_mut(ROWS * self.inputs)
-                .zip(sums.par_chunks(ROWS * stride));
+            let rows = rows_per_task(sums.len() / stride);
+            let parts = dx.par_chunks_mut(rows * self.inputs);
+            let tasks = parts.zip(sums.par_chunks(rows * stride));
             tasks.for_each(|(dx, sums)| input_gradient_rows(isa, *self, sums, packed, dx));
         });
     }
@@ -124,6 +130,12 @@ impl Dense {
         check_len(what, "y", y, n * self.outputs);
         n
     }
+}
+
+/// Small batches are cut finer, to occupy more threads; rows do not meet in a sum, so the cut does
+/// not touch the result.
+fn rows_per_task(n: usize) -> usize {
+    (n / 8).clamp(8, ROWS)
 }
 
 /// Stores a row-major matrix of `columns` columns as panels.
@@ -163,8 +175,8 @@ fn pack_transposed(matrix: &[f32], columns: usize, panels: Panels, packed: &mut 
 
 kernel! {
     fn forward_rows => forward_body(
-        layer: Dense, x: &[f32], packed: &[f32], bias: &[f32], activation: Activation<'_>,
-        y: &mut [f32],
+        layer: Dense, x: &[f32], weights: &[f32], panels: Panels, bias: &[f32],
+        activation: Activation<'_>, y: &mut [f32],
     )
 }
 
@@ -173,15 +185,15 @@ fn forward_body<S: Simd>(
     s: S,
     layer: Dense,
     x: &[f32],
-    packed: &[f32],
+    weights: &[f32],
+    panels: Panels,
     bias: &[f32],
     activation: Activation<'_>,
     y: &mut [f32],
 ) {
     let Dense { inputs, outputs } = layer;
-    let panels = Panels::new(inputs, outputs);
     let rows = x.len() / inputs;
-    assert!(packed.len() == panels.len && y.len() == rows * outputs && bias.len() == outputs);
+    assert!(weights.len() == panels.len && y.len() == rows * outputs && bias.len() == outputs);
     let mut first = 0;
     while first < inputs {
         let product = Product {
@@ -191,14 +203,14 @@ fn forward_body<S: Simd>(
             a: x.as_ptr().wrapping_add(first),
             a_row: inputs,
             a_step: 1,
-            b: packed.as_ptr().wrapping_add(first * panels.row),
+            b: weights.as_ptr().wrapping_add(first * panels.row),
             b_row: panels.row,
             b_panel: panels.panel,
             c: y.as_mut_ptr(),
             c_row: outputs,
             accumulate: first > 0,
         };
-        // SAFETY: A is columns first..first + k of x, B the same rows of the packed weights, C is
+        // SAFETY: A is columns first..first + k of x, B the same rows of the weights, C is
         // y; the lengths were checked above.
         unsafe { product.run(s) };
         first += DEPTH;

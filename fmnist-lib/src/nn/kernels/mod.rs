@@ -20,15 +20,29 @@ pub use dropout::dropout_bits;
 pub use simd::Isa;
 pub use winograd::Conv;
 
-/// Images whose gradients one parallel task adds up. Fixed, so that the order of all sums, and with
-/// it every bit of the result, is the same for any number of threads.
-const TASK_IMAGES: usize = 32;
+use rayon::prelude::*;
+
+/// Images whose gradients one parallel task adds up, in a batch of `n`: sixteen tasks or fewer. It
+/// does not depend on the number of threads, so neither does the order of the sums, nor any bit of
+/// the result.
+fn images_per_task(n: usize) -> usize {
+    n.div_ceil(16).max(4)
+}
 
 /// Adds the partial sums of the tasks to `total`, in the order of the tasks.
 fn sum_in_order(partial: &[Vec<f32>], total: &mut [f32]) {
-    for part in partial {
-        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
-    }
+    const PIECE: usize = 4096;
+    total
+        .par_chunks_mut(PIECE)
+        .enumerate()
+        .for_each(|(i, total)| {
+            for part in partial {
+                total
+                    .iter_mut()
+                    .zip(&part[i * PIECE..])
+                    .for_each(|(t, p)| *t += p);
+            }
+        });
 }
 
 /// Asserts the length of a slice, naming the function and the argument.

@@ -8,7 +8,7 @@ use super::{CHUNK, Conv, Tiles, Window, points};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{PANEL, Panels, Product};
 use crate::nn::kernels::scratch;
-use crate::nn::kernels::simd::{Isa, LANES, Simd, kernel};
+use crate::nn::kernels::simd::{Isa, LANES, Simd, kernel, unroll};
 
 /// Floats of the transformed weights: for each point a matrix of outputs x inputs, in panels.
 pub(super) fn weights_len(conv: &Conv) -> usize {
@@ -221,13 +221,15 @@ fn output_gradient_tiles<S: Simd>(
                 let y: [[S::F; OUTPUT]; OUTPUT] = window.load(s, y.as_ptr().wrapping_add(at));
                 let mut g = window.load(s, dy.as_ptr().wrapping_add(at));
                 let mut sum = s.load_n(bias, window.lanes);
-                for i in 0..OUTPUT.min(window.rows) {
-                    for j in 0..OUTPUT.min(window.columns) {
-                        let word = (pixel + i * width + j) * blocks + block;
-                        g[i][j] = activation.backward(s, y[i][j], g[i][j], word);
-                        sum = s.add(sum, g[i][j]);
-                    }
-                }
+                unroll!(i < 3, {
+                    unroll!(j < 3, {
+                        if i < window.rows && j < window.columns {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            g[i][j] = activation.backward(s, y[i][j], g[i][j], word);
+                            sum = s.add(sum, g[i][j]);
+                        }
+                    });
+                });
                 s.store_n(bias, sum, window.lanes);
                 let out = both_axes::<S, OutputTransposed, OUTPUT, INPUT>(s, g);
                 points(tiles.output_point()).store::<S, INPUT, false>(s, to, out);

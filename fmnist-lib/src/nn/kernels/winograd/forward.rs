@@ -4,7 +4,7 @@ use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, Weights, both_axes}
 use super::{Conv, Tiles, Window, points};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{Panels, Product};
-use crate::nn::kernels::simd::{LANES, Simd, kernel};
+use crate::nn::kernels::simd::{LANES, Simd, kernel, unroll};
 
 /// Floats of the transformed weights: for each point a matrix of inputs x outputs, in panels.
 pub(super) fn weights_len(conv: &Conv) -> usize {
@@ -152,12 +152,14 @@ fn output_tiles<S: Simd>(
                 let bias = s.load_n(bias.as_ptr().wrapping_add(first), window.lanes);
                 let products = points(tiles.output_point()).load(s, from);
                 let mut out = both_axes::<S, Output, INPUT, OUTPUT>(s, products);
-                for i in 0..OUTPUT.min(window.rows) {
-                    for j in 0..OUTPUT.min(window.columns) {
-                        let word = (pixel + i * width + j) * blocks + block;
-                        out[i][j] = activation.forward(s, s.add(out[i][j], bias), word);
-                    }
-                }
+                unroll!(i < 3, {
+                    unroll!(j < 3, {
+                        if i < window.rows && j < window.columns {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            out[i][j] = activation.forward(s, s.add(out[i][j], bias), word);
+                        }
+                    });
+                });
                 window.store::<S, OUTPUT, false>(s, to, out);
             }
         }

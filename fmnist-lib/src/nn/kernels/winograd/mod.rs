@@ -6,8 +6,8 @@ mod transform;
 
 use super::activation::Activation;
 use super::gemm::row_stride;
-use super::simd::{Isa, LANES, Simd};
-use super::{TASK_IMAGES, check_len, scratch, sum_in_order};
+use super::simd::{Isa, LANES, Simd, unroll};
+use super::{check_len, images_per_task, scratch, sum_in_order};
 use rayon::prelude::*;
 use transform::{INPUT, OUTPUT, POINTS};
 
@@ -116,15 +116,16 @@ impl Conv {
         check_len(what, "dbias", dbias.len(), self.outputs);
         let (rows, columns) = self.output_size();
         activation.check(what, n * rows * columns, self.outputs);
-        let input = TASK_IMAGES * self.input_len();
-        let output = TASK_IMAGES * self.output_len();
+        let images = images_per_task(n);
+        let input = images * self.input_len();
+        let output = images * self.output_len();
         let wanted = dx.is_some();
         // Without an input gradient the tasks get empty slices.
         let mut none = vec![];
         let dx = dx.unwrap_or(&mut none);
         check_len(what, "dx", dx.len(), if wanted { x.len() } else { 0 });
         let mut parts: Vec<_> = dx.chunks_mut(input).map(Some).collect();
-        parts.resize_with(n.div_ceil(TASK_IMAGES), || None);
+        parts.resize_with(n.div_ceil(images), || None);
         let partial: Vec<_> = scratch::with(backward::weights_len(self), |u| {
             if wanted {
                 backward::weights(isa, *self, weights, u);
@@ -136,7 +137,7 @@ impl Conv {
                 .zip(dy.par_chunks(output));
             let tasks = tasks.zip(parts).enumerate();
             let gradients = tasks.map(|(i, (((x, y), dy), dx))| {
-                let first = i * TASK_IMAGES;
+                let first = i * images;
                 backward::task(isa, *self, first, x, u, y, dy, activation, dx)
             });
             gradients.collect()
@@ -240,19 +241,19 @@ impl Window {
     unsafe fn load<S: Simd, const N: usize>(self, s: S, p: *const f32) -> [[S::F; N]; N] {
         let mut tile = [[s.zero(); N]; N];
         let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        for (i, row) in tile.iter_mut().enumerate() {
-            for (j, x) in row.iter_mut().enumerate() {
-                let at = p.wrapping_add(i * self.row + j * self.column);
+        unroll!(i < N, {
+            unroll!(j < N, {
+                let at = p.wrapping_add(self.offset(i, j));
                 // SAFETY: only what exists is read.
                 unsafe {
                     if whole {
-                        *x = s.load(at);
+                        tile[i][j] = s.load(at);
                     } else if i < self.rows && j < self.columns {
-                        *x = s.load_n(at, self.lanes);
+                        tile[i][j] = s.load_n(at, self.lanes);
                     }
                 }
-            }
-        }
+            });
+        });
         tile
     }
 
@@ -268,9 +269,10 @@ impl Window {
         tile: [[S::F; N]; N],
     ) {
         let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        for (i, row) in tile.into_iter().enumerate() {
-            for (j, x) in row.into_iter().enumerate() {
-                let at = p.wrapping_add(i * self.row + j * self.column);
+        unroll!(i < N, {
+            unroll!(j < N, {
+                let at = p.wrapping_add(self.offset(i, j));
+                let x = tile[i][j];
                 // SAFETY: only what exists is touched.
                 unsafe {
                     if whole {
@@ -284,8 +286,14 @@ impl Window {
                         s.store_n(at, x, self.lanes);
                     }
                 }
-            }
-        }
+            });
+        });
+    }
+
+    #[inline(always)]
+    fn offset(self, i: usize, j: usize) -> usize {
+        i.wrapping_mul(self.row)
+            .wrapping_add(j.wrapping_mul(self.column))
     }
 }
 
