@@ -4,7 +4,8 @@ use super::forward::input_tiles;
 use super::transform::{
     INPUT, InputTransposed, OUTPUT, OutputTransposed, POINTS, Weights, WeightsTransposed, both_axes,
 };
-use super::{CHUNK, Conv, Tiles, Window, points};
+use super::window::{Window, points};
+use super::{CHUNK, Conv, Tiles};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{PANEL, Panels, Product};
 use crate::nn::kernels::scratch;

@@ -1,7 +1,8 @@
 //! Forward: transform weights and input, 25 matrix products, transform back with the activation.
 
 use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, Weights, both_axes};
-use super::{Conv, Tiles, Window, points};
+use super::window::{Window, points};
+use super::{Conv, Tiles};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{Panels, Product};
 use crate::nn::kernels::simd::{LANES, Simd, kernel, unroll};

@@ -3,13 +3,14 @@
 mod backward;
 mod forward;
 mod transform;
+mod window;
 
 use super::activation::Activation;
 use super::gemm::row_stride;
-use super::simd::{Isa, LANES, Simd, unroll};
+use super::simd::{Isa, LANES};
 use super::{check_len, images_per_task, scratch, sum_in_order};
 use rayon::prelude::*;
-use transform::{INPUT, OUTPUT, POINTS};
+use transform::{OUTPUT, POINTS};
 
 /// The shape of a 3x3 convolution without padding, stride 1; batches are
 /// `[n][height][width][inputs]` and `[n][height - 2][width - 2][outputs]`, weights
@@ -217,93 +218,5 @@ impl Tiles {
             within / self.across * OUTPUT,
             within % self.across * OUTPUT,
         )
-    }
-}
-
-/// A tile of `N x N` pixels in an image, cut off at the image's edge.
-#[derive(Clone, Copy)]
-struct Window {
-    /// Floats between rows and columns.
-    row: usize,
-    column: usize,
-    /// Rows, columns and channels that exist.
-    rows: usize,
-    columns: usize,
-    lanes: usize,
-}
-
-impl Window {
-    /// The tile at `p`, zeros beyond the edge.
-    ///
-    /// # Safety
-    /// The existing rows, columns and channels at `p` are readable.
-    #[inline(always)]
-    unsafe fn load<S: Simd, const N: usize>(self, s: S, p: *const f32) -> [[S::F; N]; N] {
-        let mut tile = [[s.zero(); N]; N];
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        unroll!(i < N, {
-            unroll!(j < N, {
-                let at = p.wrapping_add(self.offset(i, j));
-                // SAFETY: only what exists is read.
-                unsafe {
-                    if whole {
-                        tile[i][j] = s.load(at);
-                    } else if i < self.rows && j < self.columns {
-                        tile[i][j] = s.load_n(at, self.lanes);
-                    }
-                }
-            });
-        });
-        tile
-    }
-
-    /// Stores what exists of a tile; `add`s it to what is there.
-    ///
-    /// # Safety
-    /// The existing rows, columns and channels at `p` are writable, and readable to be added to.
-    #[inline(always)]
-    unsafe fn store<S: Simd, const N: usize, const ADD: bool>(
-        self,
-        s: S,
-        p: *mut f32,
-        tile: [[S::F; N]; N],
-    ) {
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        unroll!(i < N, {
-            unroll!(j < N, {
-                let at = p.wrapping_add(self.offset(i, j));
-                let x = tile[i][j];
-                // SAFETY: only what exists is touched.
-                unsafe {
-                    if whole {
-                        s.store(at, if ADD { s.add(s.load(at), x) } else { x });
-                    } else if i < self.rows && j < self.columns {
-                        let x = if ADD {
-                            s.add(s.load_n(at, self.lanes), x)
-                        } else {
-                            x
-                        };
-                        s.store_n(at, x, self.lanes);
-                    }
-                }
-            });
-        });
-    }
-
-    #[inline(always)]
-    fn offset(self, i: usize, j: usize) -> usize {
-        i.wrapping_mul(self.row)
-            .wrapping_add(j.wrapping_mul(self.column))
-    }
-}
-
-/// The window of points that a transform writes: `N x N` vectors `point` floats apart.
-fn points(point: usize) -> Window {
-    Window {
-        row: INPUT * point,
-        column: point,
-        rows: INPUT,
-        columns: INPUT,
-        lanes: LANES,
     }
 }
