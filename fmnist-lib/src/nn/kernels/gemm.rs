@@ -40,9 +40,10 @@ impl Product {
     pub(super) unsafe fn run<S: Simd>(self, s: S) {
         let mut column = 0;
         while column < self.n {
+            // Strips do not cross panels: the number of vectors in a panel is a multiple of MAX_NR.
+            const { assert!((PANEL / LANES).is_multiple_of(S::MAX_NR)) };
             let within = column % PANEL;
             let vectors = (self.n - column).div_ceil(LANES).min(S::MAX_NR);
-            let vectors = vectors.min((PANEL - within) / LANES);
             let strip = Strip {
                 b: self.b.wrapping_add(column / PANEL * self.b_panel + within),
                 c: self.c.wrapping_add(column),

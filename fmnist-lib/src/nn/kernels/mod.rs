@@ -56,6 +56,7 @@ mod conv_pool;
 mod dense;
 mod dropout;
 mod gemm;
+mod output;
 mod scratch;
 mod simd;
 mod winograd;
@@ -65,6 +66,7 @@ pub use adam::{AdamSettings, adam_step};
 pub use conv_pool::ConvPool;
 pub use dense::Dense;
 pub use dropout::dropout_bits;
+pub use output::Gradients;
 pub use simd::Isa;
 pub use winograd::Conv;
 

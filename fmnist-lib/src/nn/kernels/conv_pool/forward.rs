@@ -3,12 +3,13 @@
 use super::{ConvPool, DEAD, PLACES};
 use crate::nn::kernels::activation::Dropout;
 use crate::nn::kernels::simd::{LANES, Simd, kernel, unroll};
+use std::mem::MaybeUninit;
 
 kernel! {
     /// One image.
     pub(super) fn image => image_body(
         shape: ConvPool, x: &[f32], weights: &[f32], bias: &[f32], dropout: Option<Dropout<'_>>,
-        y: &mut [f32], codes: &mut [u8],
+        y: &mut [MaybeUninit<f32>], codes: &mut [MaybeUninit<u8>],
     )
 }
 
@@ -21,8 +22,8 @@ fn image_body<S: Simd>(
     weights: &[f32],
     bias: &[f32],
     dropout: Option<Dropout<'_>>,
-    y: &mut [f32],
-    codes: &mut [u8],
+    y: &mut [MaybeUninit<f32>],
+    codes: &mut [MaybeUninit<u8>],
 ) {
     let blocks = shape.channels.div_ceil(LANES);
     let (rows, columns) = shape.pooled();
@@ -46,9 +47,11 @@ fn image_body<S: Simd>(
                 let pixel = row * columns + column;
                 let mut out = Outputs {
                     y: y.as_mut_ptr()
+                        .cast::<f32>()
                         .wrapping_add(pixel * shape.channels + block * LANES),
                     codes: codes
                         .as_mut_ptr()
+                        .cast::<u8>()
                         .wrapping_add(pixel * shape.channels + block * LANES),
                     step: shape.channels,
                     lanes,

@@ -11,9 +11,11 @@ mod backward;
 mod forward;
 
 use super::activation::{Activation, Dropout};
+use super::output::{Gradients, refill};
 use super::simd::Isa;
 use super::{check_len, images_per_task, sum_in_order};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Where the output is 0 for good: a ReLU at or below 0, or dropped.
 const DEAD: u8 = 16;
@@ -49,21 +51,21 @@ impl ConvPool {
         rows * columns * self.channels
     }
 
-    fn check(&self, what: &str, x: &[f32], y: usize) -> usize {
+    fn check(&self, what: &str, x: &[f32]) -> usize {
         assert!(
             self.height >= 4 && self.width >= 4 && self.channels > 0,
             "{what}: needs images of at least 4x4 pixels and one channel, not {self:?}"
         );
         let n = x.len() / self.input_len();
         check_len(what, "x", x.len(), n * self.input_len());
-        check_len(what, "the output", y, n * self.output_len());
         n
     }
 
     /// `y = dropout(maxpool(relu(conv(x) + bias)))` and the codes that the backward pass needs.
     ///
-    /// `x` `[n][height][width]`, `weights` `[3][3][channels]`, `bias` `[channels]`, `y` and `codes`
-    /// `[n][rows][columns][channels]`. A NaN among the pixels or weights of a window gives NaN.
+    /// `x` `[n][height][width]`, `weights` `[3][3][channels]`, `bias` `[channels]`; `y` and `codes`
+    /// become `[n][rows][columns][channels]`. A NaN among the pixels or weights of a window gives
+    /// NaN.
     ///
     /// # Panics
     /// When a slice has the wrong length or the image is smaller than 4x4.
@@ -75,33 +77,38 @@ impl ConvPool {
         weights: &[f32],
         bias: &[f32],
         dropout: Option<Dropout<'_>>,
-        y: &mut [f32],
-        codes: &mut [u8],
+        y: &mut Vec<f32>,
+        codes: &mut Vec<u8>,
     ) {
         let what = "ConvPool::forward";
-        let n = self.check(what, x, y.len());
+        let n = self.check(what, x);
         check_len(what, "weights", weights.len(), 9 * self.channels);
         check_len(what, "bias", bias.len(), self.channels);
-        check_len(what, "codes", codes.len(), y.len());
         let activation = Activation::relu(dropout);
-        let pixels = self.output_len() / self.channels;
+        let image = self.output_len();
+        let pixels = image / self.channels;
         activation.check(what, n * pixels, self.channels);
-        let out = y
-            .par_chunks_mut(self.output_len())
-            .zip(codes.par_chunks_mut(self.output_len()));
-        let tasks = x.par_chunks(self.input_len()).zip(out).enumerate();
-        tasks.with_min_len(8).for_each(|(i, (x, (y, codes)))| {
-            let dropout = activation.pixels(i * pixels, pixels, self.channels).dropout;
-            forward::image(isa, *self, x, weights, bias, dropout, y, codes);
-        });
+        let fill = |y: &mut [MaybeUninit<f32>], codes: &mut [MaybeUninit<u8>]| {
+            let out = y.par_chunks_mut(image).zip(codes.par_chunks_mut(image));
+            let tasks = x.par_chunks(self.input_len()).zip(out).enumerate();
+            tasks.with_min_len(8).for_each(|(i, (x, (y, codes)))| {
+                let dropout = activation.pixels(i * pixels, pixels, self.channels).dropout;
+                forward::image(isa, *self, x, weights, bias, dropout, y, codes);
+            });
+        };
+        // SAFETY: every image's outputs and codes are written, all channels of all windows.
+        unsafe {
+            refill(y, n * image, |y| {
+                refill(codes, n * image, |codes| fill(y, codes))
+            })
+        };
     }
 
-    /// The gradients of the weights `[3][3][channels]` and the bias `[channels]` from the gradient
-    /// `dy` of the output; `codes` and `scale` (1 without dropout) are those of the forward pass.
+    /// The gradients of the weights and the bias from the gradient `dy` of the output; `codes` and
+    /// `scale` (1 without dropout) are those of the forward pass.
     ///
     /// # Panics
     /// When a slice has the wrong length or the image is smaller than 4x4.
-    #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
         isa: Isa,
@@ -109,17 +116,16 @@ impl ConvPool {
         codes: &[u8],
         dy: &[f32],
         scale: f32,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        gradients: &mut Gradients,
     ) {
         let what = "ConvPool::backward";
-        let images = images_per_task(self.check(what, x, dy.len()));
-        check_len(what, "codes", codes.len(), dy.len());
-        check_len(what, "dweights", dweights.len(), 9 * self.channels);
-        check_len(what, "dbias", dbias.len(), self.channels);
-        let gradients = dy.par_chunks(images * self.output_len());
-        let gradients = gradients.zip(codes.par_chunks(images * self.output_len()));
-        let tasks = x.par_chunks(images * self.input_len()).zip(gradients);
+        let n = self.check(what, x);
+        check_len(what, "codes", codes.len(), n * self.output_len());
+        check_len(what, "dy", dy.len(), n * self.output_len());
+        let images = images_per_task(n);
+        let output = images * self.output_len();
+        let outputs = dy.par_chunks(output).zip(codes.par_chunks(output));
+        let tasks = x.par_chunks(images * self.input_len()).zip(outputs);
         let partial: Vec<_> = tasks
             .map(|(x, (dy, codes))| {
                 // Nine rows of weights, then the bias.
@@ -130,14 +136,9 @@ impl ConvPool {
             .collect();
         let mut total = vec![0.0; 10 * self.channels];
         sum_in_order(&partial, &mut total);
-        let (weights, bias) = total.split_at(9 * self.channels);
-        dweights
-            .iter_mut()
-            .zip(weights)
-            .for_each(|(d, &w)| *d = w * scale);
-        dbias
-            .iter_mut()
-            .zip(bias)
-            .for_each(|(d, &b)| *d = b * scale);
+        total.iter_mut().for_each(|sum| *sum *= scale);
+        gradients.input.clear();
+        gradients.bias = total.split_off(9 * self.channels);
+        gradients.weights = total;
     }
 }

@@ -4,6 +4,7 @@ use super::{DEPTH, Dense, FEATURES};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{PANEL, Panels, Product, row_stride};
 use crate::nn::kernels::simd::{LANES, Simd, kernel};
+use std::mem::MaybeUninit;
 
 kernel! {
     /// The gradient of the sums before the activation, in rows of `row_stride(outputs)`.
@@ -48,7 +49,7 @@ kernel! {
     /// Rows `first..` of the gradient of the weights, as many as `dw` holds; `columns` is working
     /// memory.
     pub(super) fn weights => weights_body(
-        layer: Dense, first: usize, x: &[f32], sums: &[f32], columns: &mut [f32], dw: &mut [f32],
+        layer: Dense, first: usize, x: &[f32], sums: &[f32], columns: &mut [f32], dw: &mut [MaybeUninit<f32>],
     )
 }
 
@@ -60,14 +61,14 @@ fn weights_body<S: Simd>(
     x: &[f32],
     sums: &[f32],
     columns: &mut [f32],
-    dw: &mut [f32],
+    dw: &mut [MaybeUninit<f32>],
 ) {
     let Dense { inputs, outputs } = layer;
     let stride = row_stride(outputs);
     let (n, features) = (x.len() / inputs, dw.len() / outputs);
     assert!(first + features <= inputs && features <= FEATURES);
     assert!(sums.len() == n * stride && columns.len() == DEPTH * FEATURES);
-    dw.fill(0.0);
+    dw.fill(MaybeUninit::new(0.0));
     // The features' columns of x lie a row of x apart: copied side by side, they are read from
     // the cache instead of one page each.
     for (part, x) in x.chunks(DEPTH * inputs).enumerate() {
@@ -88,7 +89,7 @@ fn weights_body<S: Simd>(
             b: sums.as_ptr().wrapping_add(part * DEPTH * stride),
             b_row: stride,
             b_panel: PANEL,
-            c: dw.as_mut_ptr(),
+            c: dw.as_mut_ptr().cast(),
             c_row: outputs,
             accumulate: true,
         };
@@ -101,12 +102,18 @@ fn weights_body<S: Simd>(
 kernel! {
     /// Some rows of the gradient of the input.
     pub(super) fn input => input_body(
-        layer: Dense, sums: &[f32], packed: &[f32], dx: &mut [f32],
+        layer: Dense, sums: &[f32], packed: &[f32], dx: &mut [MaybeUninit<f32>],
     )
 }
 
 #[inline(always)]
-fn input_body<S: Simd>(s: S, layer: Dense, sums: &[f32], packed: &[f32], dx: &mut [f32]) {
+fn input_body<S: Simd>(
+    s: S,
+    layer: Dense,
+    sums: &[f32],
+    packed: &[f32],
+    dx: &mut [MaybeUninit<f32>],
+) {
     let Dense { inputs, outputs } = layer;
     let panels = Panels::new(outputs, inputs);
     let rows = dx.len() / inputs;
@@ -121,7 +128,7 @@ fn input_body<S: Simd>(s: S, layer: Dense, sums: &[f32], packed: &[f32], dx: &mu
         b: packed.as_ptr(),
         b_row: panels.row,
         b_panel: panels.panel,
-        c: dx.as_mut_ptr(),
+        c: dx.as_mut_ptr().cast(),
         c_row: inputs,
         accumulate: false,
     };

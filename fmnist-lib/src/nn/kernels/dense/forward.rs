@@ -4,12 +4,13 @@ use super::{DEPTH, Dense};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{Panels, Product};
 use crate::nn::kernels::simd::{LANES, Simd, kernel};
+use std::mem::MaybeUninit;
 
 kernel! {
     /// Some rows of a batch.
     pub(super) fn rows => rows_body(
         layer: Dense, x: &[f32], weights: &[f32], panels: Panels, bias: &[f32],
-        activation: Activation<'_>, y: &mut [f32],
+        activation: Activation<'_>, y: &mut [MaybeUninit<f32>],
     )
 }
 
@@ -23,7 +24,7 @@ fn rows_body<S: Simd>(
     panels: Panels,
     bias: &[f32],
     activation: Activation<'_>,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     let Dense { inputs, outputs } = layer;
     let rows = x.len() / inputs;
@@ -40,7 +41,7 @@ fn rows_body<S: Simd>(
             b: weights.as_ptr().wrapping_add(first * panels.row),
             b_row: panels.row,
             b_panel: panels.panel,
-            c: y.as_mut_ptr(),
+            c: y.as_mut_ptr().cast::<f32>(),
             c_row: outputs,
             accumulate: first > 0,
         };
@@ -53,7 +54,10 @@ fn rows_body<S: Simd>(
     for row in 0..rows {
         for block in 0..blocks {
             let lanes = (outputs - block * LANES).min(LANES);
-            let at = y.as_mut_ptr().wrapping_add(row * outputs + block * LANES);
+            let at = y
+                .as_mut_ptr()
+                .cast::<f32>()
+                .wrapping_add(row * outputs + block * LANES);
             // SAFETY: `lanes` numbers of the row and of the bias exist from block * 16 on.
             unsafe {
                 let bias = s.load_n(bias.as_ptr().wrapping_add(block * LANES), lanes);

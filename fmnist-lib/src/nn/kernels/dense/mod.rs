@@ -6,9 +6,11 @@ mod pack;
 
 use super::activation::Activation;
 use super::gemm::{Panels, row_stride};
+use super::output::{Gradients, refill};
 use super::simd::{Isa, LANES};
 use super::{check_len, scratch};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// A dense layer; its batches are `[n][inputs]` and `[n][outputs]`, its weights
 /// `[inputs][outputs]`.
@@ -32,7 +34,6 @@ impl Dense {
     ///
     /// # Panics
     /// When a slice has the wrong length.
-    #[allow(clippy::too_many_arguments)]
     pub fn forward(
         &self,
         isa: Isa,
@@ -40,14 +41,14 @@ impl Dense {
         weights: &[f32],
         bias: &[f32],
         activation: Activation<'_>,
-        y: &mut [f32],
+        y: &mut Vec<f32>,
     ) {
         let what = "Dense::forward";
-        let n = self.check(what, x, weights, y.len());
+        let n = self.check(what, x, weights);
         check_len(what, "bias", bias.len(), self.outputs);
         activation.check(what, n, self.outputs);
         let rows = rows_per_task(n);
-        let mut compute = |weights: &[f32], panels| {
+        let compute = |weights: &[f32], panels, y: &mut [MaybeUninit<f32>]| {
             let parts = y.par_chunks_mut(rows * self.outputs);
             let tasks = x.par_chunks(rows * self.inputs).zip(parts).enumerate();
             tasks.for_each(|(i, (x, y))| {
@@ -55,18 +56,21 @@ impl Dense {
                 forward::rows(isa, *self, x, weights, panels, bias, activation, y);
             });
         };
-        if self.outputs.is_multiple_of(LANES) {
-            compute(weights, Panels::row_major(self.inputs, self.outputs));
-        } else {
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            if self.outputs.is_multiple_of(LANES) {
+                return compute(weights, Panels::row_major(self.inputs, self.outputs), y);
+            }
             let panels = Panels::new(self.inputs, self.outputs);
             scratch::with(panels.len, |packed| {
                 pack::as_is(weights, self.outputs, panels, packed);
-                compute(packed, panels);
+                compute(packed, panels, y);
             });
-        }
+        };
+        // SAFETY: all outputs of all rows are written.
+        unsafe { refill(y, n * self.outputs, fill) };
     }
 
-    /// The gradients of the weights, the bias and, where asked for, the input, from the gradient
+    /// The gradients of the weights, the bias and, where `wants_input`, the input, from the gradient
     /// `dy` of the output `y`; `activation` is that of the forward pass.
     ///
     /// # Panics
@@ -80,38 +84,49 @@ impl Dense {
         y: &[f32],
         dy: &[f32],
         activation: Activation<'_>,
-        dx: Option<&mut [f32]>,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        wants_input: bool,
+        gradients: &mut Gradients,
     ) {
         let what = "Dense::backward";
-        let n = self.check(what, x, weights, y.len());
-        check_len(what, "dy", dy.len(), y.len());
-        check_len(what, "dweights", dweights.len(), weights.len());
-        check_len(what, "dbias", dbias.len(), self.outputs);
+        let n = self.check(what, x, weights);
+        check_len(what, "y", y.len(), n * self.outputs);
+        check_len(what, "dy", dy.len(), n * self.outputs);
         activation.check(what, n, self.outputs);
         let stride = row_stride(self.outputs);
+        let Gradients {
+            input,
+            weights: dweights,
+            bias,
+        } = gradients;
+        input.clear();
+        bias.clear();
+        bias.resize(self.outputs, 0.0);
         scratch::with(n * stride, |sums| {
             backward::sums(isa, *self, y, dy, activation, sums);
-            dbias.fill(0.0);
             for row in sums.chunks_exact(stride) {
-                dbias.iter_mut().zip(row).for_each(|(d, g)| *d += g);
+                bias.iter_mut().zip(row).for_each(|(d, g)| *d += g);
             }
             let sums = &*sums;
-            let tasks = dweights.par_chunks_mut(FEATURES * self.outputs).enumerate();
-            tasks.for_each(|(i, dw)| {
-                scratch::with(DEPTH * FEATURES, |columns| {
-                    backward::weights(isa, *self, i * FEATURES, x, sums, columns, dw);
+            let fill = |dw: &mut [MaybeUninit<f32>]| {
+                let tasks = dw.par_chunks_mut(FEATURES * self.outputs).enumerate();
+                tasks.for_each(|(i, dw)| {
+                    scratch::with(DEPTH * FEATURES, |columns| {
+                        backward::weights(isa, *self, i * FEATURES, x, sums, columns, dw);
+                    });
                 });
-            });
-            if let Some(dx) = dx {
-                check_len(what, "dx", dx.len(), x.len());
-                self.input_gradient(isa, weights, sums, dx);
+            };
+            // SAFETY: each task writes all of its part.
+            unsafe { refill(dweights, weights.len(), fill) };
+            if wants_input {
+                let fill =
+                    |dx: &mut [MaybeUninit<f32>]| self.input_gradient(isa, weights, sums, dx);
+                // SAFETY: all inputs of all rows are written.
+                unsafe { refill(input, x.len(), fill) };
             }
         });
     }
 
-    fn input_gradient(&self, isa: Isa, weights: &[f32], sums: &[f32], dx: &mut [f32]) {
+    fn input_gradient(&self, isa: Isa, weights: &[f32], sums: &[f32], dx: &mut [MaybeUninit<f32>]) {
         let panels = Panels::new(self.outputs, self.inputs);
         scratch::with(panels.len, |packed| {
             pack::transposed(weights, self.outputs, panels, packed);
@@ -123,7 +138,7 @@ impl Dense {
         });
     }
 
-    fn check(&self, what: &str, x: &[f32], weights: &[f32], y: usize) -> usize {
+    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
         assert!(
             self.inputs > 0 && self.outputs > 0,
             "{what}: a layer without numbers: {self:?}"
@@ -131,7 +146,6 @@ impl Dense {
         let n = x.len() / self.inputs;
         check_len(what, "x", x.len(), n * self.inputs);
         check_len(what, "weights", weights.len(), self.inputs * self.outputs);
-        check_len(what, "y", y, n * self.outputs);
         n
     }
 }

@@ -6,6 +6,7 @@ use super::{Conv, Tiles};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{Panels, Product};
 use crate::nn::kernels::simd::{LANES, Simd, kernel, unroll};
+use std::mem::MaybeUninit;
 
 /// Floats of the transformed weights: for each point a matrix of inputs x outputs, in panels.
 pub(super) fn weights_len(conv: &Conv) -> usize {
@@ -46,7 +47,7 @@ kernel! {
     /// Some images; `v` and `m` are working memory for their tiles.
     pub(super) fn chunk => chunk_body(
         conv: Conv, x: &[f32], u: &[f32], bias: &[f32], activation: Activation<'_>,
-        v: &mut [f32], m: &mut [f32], y: &mut [f32],
+        v: &mut [f32], m: &mut [f32], y: &mut [MaybeUninit<f32>],
     )
 }
 
@@ -61,7 +62,7 @@ fn chunk_body<S: Simd>(
     activation: Activation<'_>,
     v: &mut [f32],
     m: &mut [f32],
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     let images = x.len() / conv.input_len();
     let tiles = Tiles::new(&conv, images);
@@ -126,7 +127,7 @@ fn output_tiles<S: Simd>(
     m: &[f32],
     bias: &[f32],
     activation: Activation<'_>,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     let (height, width) = conv.output_size();
     let blocks = conv.outputs.div_ceil(LANES);
@@ -145,7 +146,10 @@ fn output_tiles<S: Simd>(
                 lanes: (conv.outputs - first).min(LANES),
             };
             let from = m.as_ptr().wrapping_add(tile * tiles.output_row + first);
-            let to = y.as_mut_ptr().wrapping_add(pixel * conv.outputs + first);
+            let to = y
+                .as_mut_ptr()
+                .cast::<f32>()
+                .wrapping_add(pixel * conv.outputs + first);
             // SAFETY: m has a vector at [point][tile][first] for each of the 25 points, `lanes`
             // channels of the bias exist from `first` on, and the window is cut at the edge of
             // its image.
