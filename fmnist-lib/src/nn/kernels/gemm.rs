@@ -34,8 +34,9 @@ impl Product {
     /// Computes the product.
     ///
     /// # Safety
-    /// All elements of A and C named above are valid for reading and C for writing; the rows of B
-    /// are readable up to `n` rounded up to 16 columns; C overlaps neither A nor B.
+    /// All elements of A named above are valid for reading, those of C for writing and, to be added
+    /// to, for reading; the rows of B are readable up to `n` rounded up to 16 columns; C overlaps
+    /// neither A nor B.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd>(self, s: S) {
         let mut column = 0;

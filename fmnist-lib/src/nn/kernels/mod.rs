@@ -31,7 +31,7 @@
 //! multiplications per pair of channels instead of 81; its 25 products are matrix products over
 //! channels. Tiles of three fit the 9x9 output of the third convolution exactly and the 11x11 of
 //! the second with little waste; larger tiles would gain little more and cost digits (errors here
-//! are near 1e-6 of the largest number). The gradients are the transposes of the same three linear
+//! are near 2e-6 of the largest number). The gradients are the transposes of the same three linear
 //! maps, so that all passes have the same cost, and the gradient of the weights and of the input
 //! share one transformation. Eight images are transformed at a time: their tiles fill a second-level
 //! cache, and the transformed weights are read once for all of them.
@@ -93,6 +93,17 @@ fn sum_in_order(partial: &[Vec<f32>], total: &mut [f32]) {
                     .for_each(|(t, p)| *t += p);
             }
         });
+}
+
+/// Asserts that the sides of a shape can be multiplied without overflow: all pointer arithmetic rests
+/// on such products.
+fn check_sides(what: &str, least: usize, sides: &[usize]) {
+    let fits = sides.iter().all(|side| (1..1 << 20).contains(side));
+    let large = sides.iter().take(2).all(|&side| side >= least);
+    assert!(
+        fits && large,
+        "{what}: cannot work on a shape of {sides:?} (needs {least} or more rows and columns, less than 2^20 of anything)"
+    );
 }
 
 /// Asserts the length of a slice, naming the function and the argument.

@@ -13,7 +13,7 @@ mod forward;
 use super::activation::{Activation, Dropout};
 use super::output::{Gradients, refill};
 use super::simd::Isa;
-use super::{check_len, images_per_task, sum_in_order};
+use super::{check_len, check_sides, images_per_task, sum_in_order};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -52,10 +52,7 @@ impl ConvPool {
     }
 
     fn check(&self, what: &str, x: &[f32]) -> usize {
-        assert!(
-            self.height >= 4 && self.width >= 4 && self.channels > 0,
-            "{what}: needs images of at least 4x4 pixels and one channel, not {self:?}"
-        );
+        check_sides(what, 4, &[self.height, self.width, self.channels]);
         let n = x.len() / self.input_len();
         check_len(what, "x", x.len(), n * self.input_len());
         n

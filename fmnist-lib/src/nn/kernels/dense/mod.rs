@@ -8,7 +8,7 @@ use super::activation::Activation;
 use super::gemm::{Panels, row_stride};
 use super::output::{Gradients, refill};
 use super::simd::{Isa, LANES};
-use super::{check_len, scratch};
+use super::{check_len, check_sides, scratch};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -139,10 +139,7 @@ impl Dense {
     }
 
     fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
-        assert!(
-            self.inputs > 0 && self.outputs > 0,
-            "{what}: a layer without numbers: {self:?}"
-        );
+        check_sides(what, 1, &[self.inputs, self.outputs]);
         let n = x.len() / self.inputs;
         check_len(what, "x", x.len(), n * self.inputs);
         check_len(what, "weights", weights.len(), self.inputs * self.outputs);

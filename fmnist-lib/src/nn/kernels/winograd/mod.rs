@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::gemm::row_stride;
 use super::output::{Gradients, refill};
 use super::simd::{Isa, LANES};
-use super::{check_len, images_per_task, scratch, sum_in_order};
+use super::{check_len, check_sides, images_per_task, scratch, sum_in_order};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use transform::{OUTPUT, POINTS};
@@ -152,10 +152,8 @@ impl Conv {
     }
 
     fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
-        assert!(
-            self.height >= 3 && self.width >= 3 && self.inputs > 0 && self.outputs > 0,
-            "{what}: needs images of at least 3x3 pixels and one channel, not {self:?}"
-        );
+        check_sides(what, 3, &[self.height, self.width, self.inputs]);
+        check_sides(what, 1, &[self.outputs]);
         let n = x.len() / self.input_len();
         check_len(what, "x", x.len(), n * self.input_len());
         check_len(what, "weights", weights.len(), self.weights_len());
