@@ -80,6 +80,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             rows.push(cells![name, format!("{:.0}", bytes as f64 / MEGABYTE)]);
         }
     }
-    print_table(&cells!["Process", "peak MB"], &rows);
+    print_table(&["Process", "peak MB"].map(str::to_owned), &rows);
     Ok(())
 }
