@@ -68,6 +68,7 @@ setup_venv() {
     python3 -m venv --clear "$VENV"
     "$VENV/bin/pip" install --quiet --requirement "$NOTEBOOKS/kernel/requirements.txt" >&2 ||
         die "pip could not install JupyterLab; check the network and run this again"
+    rm -rf "$VENV/share/jupyter/kernels/python3" # these notebooks are Rust
     cp "$NOTEBOOKS/kernel/requirements.txt" "$VENV/"
 }
 
@@ -214,14 +215,16 @@ kernel() {
     if [[ -z $directory ]]; then
         directory=$KERNELS/live-$$
         claim "$directory"
-        trap 'rm -rf "'"$directory"'"' EXIT
+        # In a session of its own, because Jupyter kills this one soon after it asked it to end.
+        trap 'setsid rm -rf "'"$directory"'" &' EXIT
     fi
     export EVCXR_TMPDIR=$directory/ctx EVCXR_CONFIG_DIR=$NOTEBOOKS/kernel
     # evcxr moves each cell's library out of the folder that its relative run path starts from.
     LD_LIBRARY_PATH=$(rustc --print target-libdir):$EVCXR_TMPDIR/target/$(host)/debug/deps${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     export LD_LIBRARY_PATH
     "$(find_evcxr)" --control_file "$1" &
-    trap 'kill -TERM $! 2>/dev/null' INT TERM HUP
+    # Without its stderr, bash does not report the signal that ended the kernel.
+    trap 'exec 2>/dev/null; kill -TERM $!' INT TERM HUP
     wait $! || wait $!
 }
 
@@ -279,9 +282,16 @@ run() {
     exec "$VENV/bin/python" "$NOTEBOOKS/kernel/run.py" "$@"
 }
 
-case ${1:-} in
-run | setup | kernel) "$@" ;;
-help | --help | -h) usage ;;
-"" | -*) serve "$@" ;;
-*) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;
-esac
+main() {
+    case ${1:-} in
+    setup) setup ;;
+    run) shift && run "$@" ;;
+    kernel) shift && kernel "$@" ;;
+    help | --help | -h) usage ;;
+    "" | -*) serve "$@" ;;
+    *) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;
+    esac
+}
+
+# On one line, so that bash has read all it will run: a kernel outlives edits of this file.
+main "$@"; exit

@@ -1,7 +1,8 @@
 //! From bytes to batches: scaling, the random split, shuffling.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{Purpose, generator};
@@ -55,10 +56,24 @@ impl Scaling {
                 pixels.len()
             )));
         }
-        let scaled: Vec<f32> = pixels.iter().map(|&pixel| self.scale(pixel)).collect();
+        self.gather(pixels.chunks(PIXELS).collect(), device)
+    }
+
+    /// Some images, 784 pixels each, to a tensor of shape (images, 28, 28, 1).
+    fn gather(self, images: Vec<&[u8]>, device: &Device) -> Result<Tensor> {
+        let table: [f32; 256] = std::array::from_fn(|pixel| self.scale(pixel as u8));
+        let mut scaled = vec![0.0; images.len() * PIXELS];
+        scaled
+            .par_chunks_mut(PIXELS)
+            .zip(&images)
+            .for_each(|(scaled, image)| {
+                for (value, &pixel) in scaled.iter_mut().zip(*image) {
+                    *value = table[usize::from(pixel)];
+                }
+            });
         Ok(Tensor::from_vec(
             scaled,
-            (pixels.len() / PIXELS, SIDE, SIDE, 1),
+            (images.len(), SIDE, SIDE, 1),
             device,
         )?)
     }
@@ -145,14 +160,20 @@ pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
     order
 }
 
-/// One batch as tensors: inputs (batch, 28, 28, 1) `f32` and labels (batch) `u32`.
+/// One batch as tensors: inputs (batch, 28, 28, 1) `f32` and labels (batch) `u32`. `indices` must be
+/// within the dataset.
 pub(crate) fn batch(
     dataset: &Dataset,
     indices: &[usize],
     scaling: Scaling,
     device: &Device,
 ) -> Result<(Tensor, Tensor)> {
-    let chosen = dataset.select(indices)?;
-    let labels = Tensor::new(chosen.labels(), device)?.to_dtype(DType::U32)?;
-    Ok((scaling.apply(chosen.images(), device)?, labels))
+    let images = indices.iter().map(|&index| dataset.image(index)).collect();
+    let label = |&index: &usize| u32::from(dataset.labels()[index]);
+    let labels: Vec<u32> = indices.iter().map(label).collect();
+    let count = labels.len();
+    Ok((
+        scaling.gather(images, device)?,
+        Tensor::from_vec(labels, count, device)?,
+    ))
 }

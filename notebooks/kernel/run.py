@@ -34,7 +34,7 @@ class Runner(NotebookClient):
 
     def __init__(self, nb, **options):
         # Errors are judged by `failure`, because evcxr sends them without a name and a traceback.
-        super().__init__(nb, kernel_name="rust", allow_errors=True, record_timing=False,
+        super().__init__(nb, kernel_name="rust", allow_errors=True, record_timing=False, coalesce_streams=True,
                          startup_timeout=STARTUP_TIMEOUT, **options)
         self.codes = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
 

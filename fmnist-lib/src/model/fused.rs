@@ -4,9 +4,10 @@
 //! stage (convolution, ReLU, pooling, dropout) keeps only its output, and all memory is used again in
 //! the next step.
 
+use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
-use crate::nn::kernels::{Activation, Dropout, Isa};
+use crate::nn::kernels::{Activation, Dropout, Gradients, Isa};
 use crate::nn::{Step, kept_bits};
 
 use super::plan::{Kernel, Stage};
@@ -27,8 +28,7 @@ struct Memory {
     kept: Vec<Vec<u16>>,
     /// Where the first stage's pools found their maxima.
     codes: Vec<u8>,
-    /// The gradients of a stage's output and of its input, in turn.
-    gradients: [Vec<f32>; 2],
+    gradients: Vec<Gradients>,
 }
 
 impl Fused {
@@ -36,6 +36,7 @@ impl Fused {
         let memory = Memory {
             outputs: stages.iter().map(|_| Vec::new()).collect(),
             kept: stages.iter().map(|_| Vec::new()).collect(),
+            gradients: stages.iter().map(|_| Gradients::default()).collect(),
             ..Memory::default()
         };
         Self {
@@ -64,14 +65,12 @@ impl Fused {
             let (before, from) = outputs.split_at_mut(index);
             let x = before.last().map_or(images, |output| output.as_slice());
             let y = &mut from[0];
-            y.resize(count * stage.output, 0.0);
             let kept = &mut kept[index];
             stage.draw_dropout(count, step, kept);
             let activation = stage.activation(step.is_some(), kept);
             let (w, b) = (weights[2 * index], weights[2 * index + 1]);
             match &stage.kernel {
                 Kernel::ConvPool(kernel) => {
-                    codes.resize(y.len(), 0);
                     kernel.forward(self.isa, x, w, b, activation.dropout, y, codes);
                 }
                 Kernel::Conv(kernel) => kernel.forward(self.isa, x, w, b, activation, y),
@@ -99,40 +98,31 @@ impl Fused {
             codes,
             gradients,
         } = &mut *memory;
-        let [dy, dx] = gradients;
-        dy.clear();
-        dy.extend_from_slice(scores);
-        let mut results: Vec<Vec<f32>> = weights.iter().map(|w| vec![0.0; w.len()]).collect();
         for (index, stage) in self.stages.iter().enumerate().rev() {
-            let x = if index == 0 {
-                images
-            } else {
-                &outputs[index - 1]
+            let (x, wants_input) = match index.checked_sub(1) {
+                Some(before) => (outputs[before].as_slice(), true),
+                // The pixels need no gradient.
+                None => (images, false),
             };
-            let y = &outputs[index];
+            let (from, after) = gradients.split_at_mut(index + 1);
+            let dy = after.first().map_or(scores, |after| &after.input);
+            let (w, y, into) = (weights[2 * index], &outputs[index], &mut from[index]);
             let activation = stage.activation(true, &kept[index]);
-            let [dw, db] = &mut results[2 * index..2 * index + 2] else {
-                unreachable!("each stage has a kernel and a bias")
-            };
-            // The pixels need no gradient.
-            dx.resize(if index == 0 { 0 } else { x.len() }, 0.0);
-            let into_x = (index > 0).then_some(dx.as_mut_slice());
-            let w = weights[2 * index];
             match &stage.kernel {
                 Kernel::ConvPool(kernel) => {
                     let scale = activation.dropout.map_or(1.0, |dropout| dropout.scale);
-                    kernel.backward(self.isa, x, codes, dy, scale, dw, db);
+                    kernel.backward(self.isa, x, codes, dy, scale, into);
                 }
                 Kernel::Conv(kernel) => {
-                    kernel.backward(self.isa, x, w, y, dy, activation, into_x, dw, db);
+                    kernel.backward(self.isa, x, w, y, dy, activation, wants_input, into);
                 }
                 Kernel::Dense(kernel) => {
-                    kernel.backward(self.isa, x, w, y, dy, activation, into_x, dw, db);
+                    kernel.backward(self.isa, x, w, y, dy, activation, wants_input, into);
                 }
             }
-            std::mem::swap(dy, dx);
         }
-        results
+        let of_stage = |stage: &mut Gradients| [take(&mut stage.weights), take(&mut stage.bias)];
+        gradients.iter_mut().flat_map(of_stage).collect()
     }
 }
 

@@ -143,7 +143,7 @@ impl CustomOp3 for ConvOp {
         let conv = geometry(input_layout.shape(), kernel_layout.shape())?;
         let (rows, columns) = conv.output_size();
         let shape = (input_layout.dims()[0], rows, columns, conv.outputs);
-        let mut output = vec![0.0; shape.0 * conv.output_len()];
+        let mut output = Vec::new();
         conv.forward(
             Isa::best(),
             contiguous(input, input_layout)?,
@@ -165,31 +165,31 @@ impl CustomOp3 for ConvOp {
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let conv = geometry(input.shape(), kernel.shape())?;
         // Pixels need no gradient: for a first layer that is half of the work.
-        let mut dx = input.track_op().then(|| vec![0.0; input.elem_count()]);
-        let mut dw = vec![0.0; kernel.elem_count()];
-        let mut db = vec![0.0; bias.elem_count()];
+        let wants_input = input.track_op();
+        let mut gradients = kernels::Gradients::default();
         f32_slices(&[input, kernel, output, gradient], |slices| {
             let (x, w, y, dy) = (slices[0], slices[1], slices[2], slices[3]);
-            let dx = dx.as_deref_mut();
+            let activation = self.activation();
             conv.backward(
                 Isa::best(),
                 x,
                 w,
                 y,
                 dy,
-                self.activation(),
-                dx,
-                &mut dw,
-                &mut db,
+                activation,
+                wants_input,
+                &mut gradients,
             );
         })?;
-        let device = input.device();
-        let dx = dx.map(|dx| Tensor::from_vec(dx, input.shape(), device));
-        Ok((
-            dx.transpose()?,
-            Some(Tensor::from_vec(dw, kernel.shape(), device)?),
-            Some(Tensor::from_vec(db, bias.shape(), device)?),
-        ))
+        let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), input.device());
+        let dx = wants_input
+            .then(|| tensor(gradients.input, input))
+            .transpose()?;
+        let (dw, db) = (
+            tensor(gradients.weights, kernel)?,
+            tensor(gradients.bias, bias)?,
+        );
+        Ok((dx, Some(dw), Some(db)))
     }
 }
 

@@ -16,9 +16,10 @@ mod init;
 pub mod kernels;
 mod max_pool2d;
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 
-use candle_core::{DType, Device, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,36 @@ pub(crate) fn f32_slices<R>(
         slices.push(&values[layout.start_offset()..][..tensor.elem_count()]);
     }
     Ok(read(&slices))
+}
+
+/// Hands `write` the values of a contiguous CPU tensor in `f32`, to change them in place.
+pub(crate) fn f32_slice_mut<R>(
+    tensor: &Tensor,
+    write: impl FnOnce(&mut [f32]) -> R,
+) -> candle_core::Result<R> {
+    let op = Write(RefCell::new((Some(write), None)));
+    tensor.inplace_op1(&op)?;
+    let (_, result) = op.0.into_inner();
+    Ok(result.expect("an in-place operation that succeeds has run"))
+}
+
+/// An operation of Candle's is the only way to a tensor's own memory.
+struct Write<F, R>(RefCell<(Option<F>, Option<R>)>);
+
+impl<F: FnOnce(&mut [f32]) -> R, R> InplaceOp1 for Write<F, R> {
+    fn name(&self) -> &'static str {
+        "write"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let (CpuStorage::F32(values), Some((start, end))) = (storage, layout.contiguous_offsets())
+        else {
+            candle_core::bail!("only a contiguous f32 tensor can be written in place")
+        };
+        let (write, result) = &mut *self.0.borrow_mut();
+        *result = write.take().map(|write| write(&mut values[start..end]));
+        Ok(())
+    }
 }
 
 /// Height, width and channels of an image-shaped input, or an error that names the layer.

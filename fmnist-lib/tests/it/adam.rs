@@ -31,7 +31,7 @@ fn several_steps_follow_the_definition() {
         .map(|&p| f64::from(p) / 255.0)
         .collect();
     for t in 1..=3 {
-        let mut gradients = vec![vec![0.0; 7840], vec![0.0; 10]];
+        let mut gradients = [vec![0.0; 7840], vec![0.0; 10]];
         for (image, &label) in pixels.chunks(784).zip(data.labels()) {
             let logits: Vec<f64> = (0..10)
                 .map(|k| {

@@ -63,7 +63,7 @@ fn a_run_names_the_cell_that_failed() {
         (
             "error",
             r#"let number: i32 = "seven".parse()?;"#,
-            "ParseIntError { kind: InvalidDigit }",
+            "invalid digit found in string",
         ),
         (
             "compile",

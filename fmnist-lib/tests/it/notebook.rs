@@ -19,15 +19,19 @@ pub(crate) struct Outcome {
 
 /// Runs `start.sh ARGUMENTS PATHS` with the kernels in the folder of the notebooks.
 pub(crate) fn start_sh(arguments: &[&str], paths: &[PathBuf]) -> Outcome {
+    start_sh_in(&folder(), arguments, paths)
+}
+
+/// Runs `start.sh ARGUMENTS PATHS` with the kernels in `folder`.
+pub(crate) fn start_sh_in(folder: &Path, arguments: &[&str], paths: &[PathBuf]) -> Outcome {
     assert!(
         Command::new("python3").arg("--version").output().is_ok(),
         "the notebook tests need python3 on the PATH: apt-get install python3 python3-venv"
     );
-    let folder = folder();
-    let output = Command::new(folder.join("start.sh"))
+    let output = Command::new(self::folder().join("start.sh"))
         .args(arguments)
         .args(["--cell-timeout", "1800", "--cwd"])
-        .arg(&folder)
+        .arg(folder)
         .args(paths)
         .output()
         .unwrap();

@@ -1,23 +1,36 @@
-//! Every notebook, from top to bottom, through the real kernel, with few epochs and little data.
-use crate::notebook;
-use std::{fs, path::PathBuf};
+use std::path::{Path, PathBuf};
+use std::{fs, os::unix::fs::symlink};
 
+use crate::notebook;
+
+/// They run in a folder of their own, so that what they save does not land beside the notebooks.
 #[test]
 fn every_notebook_runs_to_its_end() {
-    let files = fs::read_dir(notebook::folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let is_notebook = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|extension| extension == "ipynb")
-    };
-    let mut notebooks: Vec<PathBuf> = files.filter(is_notebook).collect();
+    let is_notebook = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ipynb");
+    let files = fs::read_dir(notebook::folder()).unwrap();
+    let mut notebooks: Vec<PathBuf> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(is_notebook)
+        .collect();
     notebooks.sort();
     assert!(
         !notebooks.is_empty(),
         "no notebook in {}",
         notebook::folder().display()
     );
-    let result = notebook::start_sh(&["run", "--quick"], &notebooks);
+
+    let checkout = tempfile::tempdir().unwrap();
+    let folder = checkout.path().join("notebooks");
+    fs::create_dir(&folder).unwrap();
+    symlink(
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+        checkout.path().join("fmnist-lib"),
+    )
+    .unwrap();
+    let result = notebook::start_sh_in(&folder, &["run", "--quick"], &notebooks);
     assert!(result.succeeded, "{}", result.stderr);
+    assert!(
+        folder.join("accuracy.svg").exists(),
+        "notebook 01 exports its figure"
+    );
 }

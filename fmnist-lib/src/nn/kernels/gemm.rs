@@ -4,7 +4,7 @@
 //! tile of C lives in registers: each step loads one row of the panel and multiplies it with a few
 //! broadcast elements of A, so that an AVX-512 core does 24 multiply-adds for 10 loads.
 
-use super::simd::{LANES, Simd};
+use super::simd::{LANES, Simd, unroll};
 
 /// Columns of a panel of B: four vectors.
 pub(super) const PANEL: usize = 64;
@@ -34,15 +34,17 @@ impl Product {
     /// Computes the product.
     ///
     /// # Safety
-    /// All elements of A and C named above are valid for reading and C for writing; the rows of B
-    /// are readable up to `n` rounded up to 16 columns; C overlaps neither A nor B.
+    /// All elements of A named above are valid for reading, those of C for writing and, to be added
+    /// to, for reading; the rows of B are readable up to `n` rounded up to 16 columns; C overlaps
+    /// neither A nor B.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd>(self, s: S) {
         let mut column = 0;
         while column < self.n {
+            // Strips do not cross panels: the number of vectors in a panel is a multiple of MAX_NR.
+            const { assert!((PANEL / LANES).is_multiple_of(S::MAX_NR)) };
             let within = column % PANEL;
             let vectors = (self.n - column).div_ceil(LANES).min(S::MAX_NR);
-            let vectors = vectors.min((PANEL - within) / LANES);
             let strip = Strip {
                 b: self.b.wrapping_add(column / PANEL * self.b_panel + within),
                 c: self.c.wrapping_add(column),
@@ -104,42 +106,42 @@ impl Product {
         let mut acc = [[s.zero(); NR]; MR];
         let mut a = [self.a; MR];
         let mut c = [strip.c; MR];
-        for i in 0..MR {
-            a[i] = self.a.wrapping_add((row + i) * self.a_row);
-            c[i] = strip.c.wrapping_add((row + i) * self.c_row);
-        }
+        unroll!(i < MR, {
+            a[i] = self.a.wrapping_add((row + i).wrapping_mul(self.a_row));
+            c[i] = strip.c.wrapping_add((row + i).wrapping_mul(self.c_row));
+        });
         let mut b = strip.b;
         // SAFETY: the pointers walk over the elements that the caller vouches for: k steps through
         // A and B, and `NR` vectors of C of which the last has `strip.last` lanes.
         unsafe {
             if self.accumulate {
-                for i in 0..MR {
-                    for j in 0..NR {
+                unroll!(i < MR, {
+                    unroll!(j < NR, {
                         let lanes = if j + 1 == NR { strip.last } else { LANES };
                         acc[i][j] = s.load_n(c[i].wrapping_add(j * LANES), lanes);
-                    }
-                }
+                    });
+                });
             }
             for _ in 0..self.k {
                 let mut columns = [s.zero(); NR];
-                for j in 0..NR {
+                unroll!(j < NR, {
                     columns[j] = s.load(b.wrapping_add(j * LANES));
-                }
-                for i in 0..MR {
-                    let x = s.splat(*a[i]);
-                    for j in 0..NR {
+                });
+                unroll!(i < MR, {
+                    let x = s.broadcast(a[i]);
+                    unroll!(j < NR, {
                         acc[i][j] = s.fma(x, columns[j], acc[i][j]);
-                    }
+                    });
                     a[i] = a[i].wrapping_add(self.a_step);
-                }
+                });
                 b = b.wrapping_add(self.b_row);
             }
-            for i in 0..MR {
-                for j in 0..NR {
+            unroll!(i < MR, {
+                unroll!(j < NR, {
                     let lanes = if j + 1 == NR { strip.last } else { LANES };
                     s.store_n(c[i].wrapping_add(j * LANES), acc[i][j], lanes);
-                }
-            }
+                });
+            });
         }
         MR
     }
@@ -173,6 +175,15 @@ impl Panels {
             row,
             panel,
             len: n.div_ceil(PANEL) * panel,
+        }
+    }
+
+    /// A row-major matrix as it is; its columns must be whole vectors.
+    pub(super) fn row_major(k: usize, n: usize) -> Self {
+        Self {
+            row: n,
+            panel: PANEL,
+            len: k * n,
         }
     }
 

@@ -1,4 +1,6 @@
 //! Sixteen lanes as two AVX2 registers.
+//!
+//! Loads are written with a mask of ones, for the reason given in `avx512`.
 
 use super::Simd;
 use std::arch::x86_64::*;
@@ -24,10 +26,11 @@ macro_rules! op {
     };
 }
 
-/// The same intrinsic on both halves.
+/// The same intrinsic on both halves. No closures in this file: they are functions of their own,
+/// compiled without AVX2 unless the compiler happens to inline them.
 macro_rules! both {
-    ($f:ident($($a:ident),*)) => {
-        op!([$f($($a[0]),*), $f($($a[1]),*)])
+    ($f:ident$(::<$c:ident>)?($($a:ident),*)) => {
+        op!([$f$(::<$c>)?($($a[0]),*), $f$(::<$c>)?($($a[1]),*)])
     };
 }
 
@@ -41,9 +44,20 @@ impl Simd for Avx2 {
         op!([_mm256_set1_ps(x); 2])
     }
     #[inline(always)]
+    unsafe fn broadcast(self, p: *const f32) -> Self::F {
+        // SAFETY: the caller's.
+        unsafe { [_mm256_broadcastss_ps(_mm_load_ss(p)); 2] }
+    }
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::F {
         // SAFETY: the caller's.
-        unsafe { [_mm256_loadu_ps(p), _mm256_loadu_ps(p.wrapping_add(8))] }
+        unsafe {
+            let all = _mm256_set1_epi32(-1);
+            [
+                _mm256_maskload_ps(p, all),
+                _mm256_maskload_ps(p.wrapping_add(8), all),
+            ]
+        }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, v: Self::F) {
@@ -79,18 +93,17 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn gt(self, a: Self::F, b: Self::F) -> u16 {
-        bits(op!([0, 1].map(|i| _mm256_cmp_ps::<_CMP_GT_OQ>(a[i], b[i]))))
+        bits(both!(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)))
     }
     #[inline(always)]
     fn unordered(self, a: Self::F, b: Self::F) -> u16 {
-        bits(op!(
-            [0, 1].map(|i| _mm256_cmp_ps::<_CMP_UNORD_Q>(a[i], b[i]))
-        ))
+        bits(both!(_mm256_cmp_ps::<_CMP_UNORD_Q>(a, b)))
     }
     #[inline(always)]
     fn select(self, mask: u16, yes: Self::F, no: Self::F) -> Self::F {
         let m = lanes(mask);
-        op!([0, 1].map(|i| _mm256_blendv_ps(no[i], yes[i], _mm256_castsi256_ps(m[i]))))
+        let m = both!(_mm256_castsi256_ps(m));
+        both!(_mm256_blendv_ps(no, yes, m))
     }
     #[inline(always)]
     fn relu(self, a: Self::F) -> Self::F {
@@ -106,18 +119,24 @@ impl Simd for Avx2 {
     unsafe fn load_i(self, p: *const u8) -> Self::I {
         // SAFETY: the caller's; each half reads 8 bytes.
         unsafe {
-            let half = |i| _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.wrapping_add(i).cast()));
-            [half(0), half(8)]
+            [
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())),
+                _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.wrapping_add(8).cast())),
+            ]
         }
     }
     #[inline(always)]
     unsafe fn store_i(self, p: *mut u8, v: Self::I) {
-        let mut wide = [0u32; 16];
-        // SAFETY: `wide` holds 16 integers; the caller promises 16 writable bytes at `p`.
+        // SAFETY: the caller's; the numbers fit a byte, so packing does not saturate.
         unsafe {
-            _mm256_storeu_si256(wide.as_mut_ptr().cast(), v[0]);
-            _mm256_storeu_si256(wide.as_mut_ptr().wrapping_add(8).cast(), v[1]);
-            p.cast::<[u8; 16]>().write_unaligned(wide.map(|x| x as u8));
+            let words = _mm256_packus_epi32(v[0], v[1]);
+            // Packing works within 128-bit halves: their order is put right.
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
+            let (low, high) = (
+                _mm256_castsi256_si128(words),
+                _mm256_extracti128_si256::<1>(words),
+            );
+            _mm_storeu_si128(p.cast(), _mm_packus_epi16(low, high));
         }
     }
     #[inline(always)]
@@ -136,13 +155,16 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn lookup(self, table: Self::F, index: Self::I) -> Self::F {
-        op!([0, 1].map(|i| {
-            let low = _mm256_permutevar8x32_ps(table[0], index[i]);
-            let high = _mm256_permutevar8x32_ps(table[1], index[i]);
-            // Bit 3 of the index names the half; blendv looks at bit 31.
-            let half = _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index[i]));
-            _mm256_blendv_ps(low, high, half)
-        }))
+        let (t0, t1) = ([table[0]; 2], [table[1]; 2]);
+        let low = both!(_mm256_permutevar8x32_ps(t0, index));
+        let high = both!(_mm256_permutevar8x32_ps(t1, index));
+        // Bit 3 of the index names the half; blendv looks at bit 31.
+        let half = op!([
+            _mm256_slli_epi32::<28>(index[0]),
+            _mm256_slli_epi32::<28>(index[1])
+        ]);
+        let half = both!(_mm256_castsi256_ps(half));
+        both!(_mm256_blendv_ps(low, high, half))
     }
     #[inline(always)]
     unsafe fn patch4x4(self, p: *const f32, stride: usize) -> Self::F {
@@ -169,10 +191,13 @@ fn bits(v: [__m256; 2]) -> u16 {
 fn lanes(mask: u16) -> [__m256i; 2] {
     op!({
         let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-        let spread = |byte: u16| {
-            let all = _mm256_set1_epi32(i32::from(byte & 255));
-            _mm256_cmpeq_epi32(_mm256_and_si256(all, bit), bit)
-        };
-        [spread(mask), spread(mask >> 8)]
+        let all = [
+            _mm256_set1_epi32(i32::from(mask)),
+            _mm256_set1_epi32(i32::from(mask >> 8)),
+        ];
+        [
+            _mm256_cmpeq_epi32(_mm256_and_si256(all[0], bit), bit),
+            _mm256_cmpeq_epi32(_mm256_and_si256(all[1], bit), bit),
+        ]
     })
 }

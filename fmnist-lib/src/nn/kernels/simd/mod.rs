@@ -79,6 +79,11 @@ pub(super) trait Simd: Copy + Send + Sync {
     const MAX_NR: usize;
 
     fn splat(self, x: f32) -> Self::F;
+    /// The float at `p` in all lanes.
+    ///
+    /// # Safety
+    /// `p` is valid for reading a float.
+    unsafe fn broadcast(self, p: *const f32) -> Self::F;
     /// # Safety
     /// `p` is valid for reading 16 floats.
     unsafe fn load(self, p: *const f32) -> Self::F;
@@ -202,3 +207,22 @@ macro_rules! kernel {
     };
 }
 pub(super) use kernel;
+
+/// `for i in 0..N` written out, for N = 3, 4, 9 or a const parameter up to 14: an array indexed by
+/// `i` stays in registers whatever the optimisation level, and no index is checked for overflow. A
+/// notebook compiles its dependencies at level 2 with all checks, where plain loops cost half the
+/// speed.
+macro_rules! unroll {
+    ($i:ident < 3, $body:block) => { unroll!(@ $i $body 0 1 2) };
+    ($i:ident < 4, $body:block) => { unroll!(@ $i $body 0 1 2 3) };
+    ($i:ident < 9, $body:block) => { unroll!(@ $i $body 0 1 2 3 4 5 6 7 8) };
+    ($i:ident < $n:ident, $body:block) => {
+        const { assert!($n <= 14) };
+        unroll!(? $i $n $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+    };
+    (@ $i:ident $body:block $($k:literal)*) => { $({ let $i: usize = $k; $body })* };
+    (? $i:ident $n:ident $body:block $($k:literal)*) => {
+        $(if const { $k < $n } { let $i: usize = $k; $body })*
+    };
+}
+pub(super) use unroll;

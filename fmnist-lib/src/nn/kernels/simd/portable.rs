@@ -33,6 +33,11 @@ impl Simd for Portable {
         [x; LANES]
     }
     #[inline(always)]
+    unsafe fn broadcast(self, p: *const f32) -> F {
+        // SAFETY: the caller's.
+        self.splat(unsafe { *p })
+    }
+    #[inline(always)]
     unsafe fn load(self, p: *const f32) -> F {
         // SAFETY: the caller's.
         unsafe { p.cast::<F>().read_unaligned() }

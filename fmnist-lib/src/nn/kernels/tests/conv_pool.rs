@@ -1,8 +1,8 @@
 //! The fused first layer.
 
-use super::super::{ConvPool, Isa};
+use super::super::{ConvPool, Gradients, Isa};
 use super::oracle::{self, activate, deactivate, error, factors, numbers};
-use super::{bits, quarter, same_on_any_threads, some_bits};
+use super::{all_bits, bits, errors, quarter, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on all instruction sets; numbers are multiples of 1/16, so
 /// sums are exact, ties frequent and the forward result must match to the last bit but dropout's.
@@ -28,23 +28,23 @@ fn check(n: usize, h: usize, w: usize, co: usize, dropped: bool, spoil: impl Fn(
     let g = deactivate(&pooled, &dy, true, factors.as_deref());
     let mut g_sums = vec![0.0; sums.len()];
     places.iter().zip(&g).for_each(|(&p, &g)| g_sums[p] = g);
-    let (_, dw_expected, db_expected) = plain.gradients(&x, &weights, &g_sums);
+    let (_, dw, db) = plain.gradients(&x, &weights, &g_sums);
+    let expected = (vec![], dw, db);
 
     for isa in Isa::available() {
-        let mut y = vec![7.0; n * layer.output_len()];
-        let mut codes = vec![99; y.len()];
+        let (mut y, mut codes) = (vec![7.0; 5], vec![]);
         layer.forward(isa, &x, &weights, &bias, dropout, &mut y, &mut codes);
         let case = format!("{} {n} images {h}x{w}, {co} channels", isa.name());
         let e = error(&y, &y_expected);
         assert!(e < 1e-6, "{case}: y off by {e}");
-        let (mut dw, mut db) = (vec![7.0; 9 * co], vec![7.0; co]);
+        let mut g = Gradients {
+            input: vec![7.0; 3],
+            ..Gradients::default()
+        };
         let scale = if dropped { 4.0 / 3.0 } else { 1.0 };
-        layer.backward(isa, &x, &codes, &dy, scale, &mut dw, &mut db);
-        let (e_w, e_b) = (error(&dw, &dw_expected), error(&db, &db_expected));
-        assert!(
-            e_w < 1e-5 && e_b < 1e-5,
-            "{case}: dw off by {e_w}, db by {e_b}"
-        );
+        layer.backward(isa, &x, &codes, &dy, scale, &mut g);
+        let e = errors(&g, &expected);
+        assert!(e.iter().all(|&e| e < 1e-5), "{case}: dw, db off by {e:?}");
     }
 }
 
@@ -82,7 +82,7 @@ fn exact_zeros_have_no_gradient() {
         channels: 16,
     };
     for isa in Isa::available() {
-        let (mut y, mut codes) = ([1.0; 16], [0; 16]);
+        let (mut y, mut codes) = (vec![], vec![]);
         layer.forward(
             isa,
             &[1.0; 16],
@@ -93,9 +93,13 @@ fn exact_zeros_have_no_gradient() {
             &mut codes,
         );
         assert_eq!(y, [0.0; 16]);
-        let (mut dw, mut db) = ([1.0; 144], [1.0; 16]);
-        layer.backward(isa, &[1.0; 16], &codes, &[1.0; 16], 1.0, &mut dw, &mut db);
-        assert!(dw == [0.0; 144] && db == [0.0; 16], "{}", isa.name());
+        let mut g = Gradients::default();
+        layer.backward(isa, &[1.0; 16], &codes, &[1.0; 16], 1.0, &mut g);
+        assert!(
+            g.weights == [0.0; 144] && g.bias == [0.0; 16],
+            "{}",
+            isa.name()
+        );
     }
 }
 
@@ -120,7 +124,7 @@ fn a_nan_pixel_spoils_the_windows_that_see_it_and_no_others() {
         let sums = plain.sums(&x, &weights, &bias);
         let pooled: Vec<f64> = plain.pool(&sums).iter().map(|&p| sums[p]).collect();
         for isa in Isa::available() {
-            let (mut y, mut codes) = (vec![0.0; 5408], vec![0; 5408]);
+            let (mut y, mut codes) = (vec![], vec![]);
             layer.forward(isa, &x, &weights, &bias, None, &mut y, &mut codes);
             assert!(y.iter().any(|y| y.is_nan()));
             assert_eq!(
@@ -143,7 +147,7 @@ fn bits_do_not_depend_on_threads() {
     let (x, weights) = (numbers(100 * 784, 1, 1e-6), numbers(288, 2, 1e-6));
     let dy = numbers(100 * 5408, 3, 1e-6);
     same_on_any_threads(|| {
-        let (mut y, mut codes) = (vec![0.0; dy.len()], vec![0; dy.len()]);
+        let (mut y, mut codes) = (vec![], vec![]);
         layer.forward(
             Isa::best(),
             &x,
@@ -153,9 +157,9 @@ fn bits_do_not_depend_on_threads() {
             &mut y,
             &mut codes,
         );
-        let (mut dw, mut db) = (vec![0.0; 288], vec![0.0; 32]);
-        layer.backward(Isa::best(), &x, &codes, &dy, 1.0, &mut dw, &mut db);
-        (bits(&y), codes, bits(&dw), bits(&db))
+        let mut g = Gradients::default();
+        layer.backward(Isa::best(), &x, &codes, &dy, 1.0, &mut g);
+        (bits(&y), codes, all_bits(&g))
     });
 }
 
@@ -167,7 +171,7 @@ fn says_which_slice_is_wrong() {
         width: 4,
         channels: 2,
     };
-    let (mut y, mut codes) = ([0.0; 2], [0; 2]);
+    let (mut y, mut codes) = (vec![], vec![]);
     layer.forward(
         Isa::best(),
         &[0.0; 16],

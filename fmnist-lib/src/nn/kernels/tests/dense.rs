@@ -1,8 +1,8 @@
 //! The dense layer.
 
-use super::super::{Activation, Dense, Isa};
+use super::super::{Activation, Dense, Gradients, Isa};
 use super::oracle::{activate, deactivate, dense_gradients, dense_sums, error, factors, numbers};
-use super::{bits, quarter, same_on_any_threads, some_bits};
+use super::{all_bits, bits, errors, quarter, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on the instruction sets, with every mix of ReLU and dropout.
 fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
@@ -28,32 +28,28 @@ fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
         let y_exact: Vec<f32> = y_expected.iter().map(|&y| y as f32).collect();
         for &isa in isas {
             let case = format!("{} {layer:?} {n} rows, {relu} {dropped}", isa.name());
-            let mut y = vec![7.0; n * outputs];
+            let mut y = vec![7.0; 5];
             layer.forward(isa, &x, &weights, &bias, activation, &mut y);
             let e = error(&y, &y_expected);
             assert!(e < 1e-5, "{case}: y off by {e}");
-            let (mut dx, mut dw) = (vec![7.0; x.len()], vec![7.0; weights.len()]);
-            let mut db = vec![7.0; outputs];
-            let out = (&mut dx[..], &mut dw[..], &mut db[..]);
-            layer.backward(
-                isa,
-                &x,
-                &weights,
-                &y_exact,
-                &dy,
-                activation,
-                Some(out.0),
-                out.1,
-                out.2,
-            );
-            let e = [
-                error(&dx, &expected.0),
-                error(&dw, &expected.1),
-                error(&db, &expected.2),
-            ];
+            let mut g = Gradients {
+                input: vec![7.0; 3],
+                ..Gradients::default()
+            };
+            layer.backward(isa, &x, &weights, &y_exact, &dy, activation, true, &mut g);
+            let e = errors(&g, &expected);
             assert!(
                 e.iter().all(|&e| e < 1e-5),
                 "{case}: dx, dw, db off by {e:?}"
+            );
+            let mut alone = g.clone();
+            layer.backward(
+                isa, &x, &weights, &y_exact, &dy, activation, false, &mut alone,
+            );
+            let without_input = Gradients { input: vec![], ..g };
+            assert_eq!(
+                alone, without_input,
+                "{case}: with and without input gradient"
             );
         }
     }
@@ -91,7 +87,7 @@ fn a_nan_spoils_its_row_alone() {
     let (weights, bias) = (numbers(800, 2, 1e-6), numbers(20, 3, 1e-6));
     let expected = activate(&dense_sums(&x, &weights, &bias), true, None);
     for isa in Isa::available() {
-        let mut y = vec![0.0; 40];
+        let mut y = vec![];
         layer.forward(isa, &x, &weights, &bias, Activation::relu(None), &mut y);
         assert!(y[..20].iter().all(|y| y.is_nan()) && error(&y, &expected) < 1e-5);
     }
@@ -107,20 +103,10 @@ fn bits_do_not_depend_on_threads() {
     let dy = numbers(6400, 3, 1e-6);
     let relu = Activation::relu(None);
     same_on_any_threads(|| {
-        let (isa, mut y) = (Isa::best(), vec![0.0; dy.len()]);
+        let (isa, mut y) = (Isa::best(), vec![]);
         layer.forward(isa, &x, &weights, &[0.1; 32], relu, &mut y);
-        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; weights.len()], [0.0; 32]);
-        layer.backward(
-            isa,
-            &x,
-            &weights,
-            &y,
-            &dy,
-            relu,
-            Some(&mut dx),
-            &mut dw,
-            &mut db,
-        );
-        (bits(&y), bits(&dx), bits(&dw), bits(&db))
+        let mut g = Gradients::default();
+        layer.backward(isa, &x, &weights, &y, &dy, relu, true, &mut g);
+        (bits(&y), all_bits(&g))
     });
 }

@@ -7,7 +7,7 @@ mod dense;
 mod oracle;
 mod small;
 
-use super::{Dropout, Isa, dropout_bits};
+use super::{Dropout, Gradients, Isa, dropout_bits};
 
 /// Dropout bits for `pixels` outputs of `channels` channels, a quarter dropped.
 fn some_bits(pixels: usize, channels: usize) -> Vec<u16> {
@@ -26,6 +26,19 @@ fn quarter(kept: &[u16]) -> Dropout<'_> {
 /// The bits of floats, for comparisons that must not round.
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
+}
+
+fn all_bits(g: &Gradients) -> [Vec<u32>; 3] {
+    [bits(&g.input), bits(&g.weights), bits(&g.bias)]
+}
+
+/// The errors of the gradients of input, weights and bias.
+fn errors(found: &Gradients, expected: &(Vec<f64>, Vec<f64>, Vec<f64>)) -> [f64; 3] {
+    [
+        oracle::error(&found.input, &expected.0),
+        oracle::error(&found.weights, &expected.1),
+        oracle::error(&found.bias, &expected.2),
+    ]
 }
 
 /// Asserts that `work` gives the same on one, two and five threads.

@@ -1,6 +1,8 @@
-//! Dropout bits and Adam.
+//! Dropout bits, Adam, and what holds for all layers.
 
-use super::super::{AdamSettings, Isa, adam_step, dropout_bits};
+use super::super::{
+    Activation, AdamSettings, Conv, ConvPool, Dense, Gradients, Isa, adam_step, dropout_bits,
+};
 use super::oracle::{error, numbers};
 use super::{bits, same_on_any_threads};
 
@@ -108,4 +110,75 @@ fn adam_bits_do_not_depend_on_threads() {
         adam_step(Isa::best(), &settings, 1, &mut p, &mut m, &mut v, &g);
         (bits(&p), bits(&m), bits(&v))
     });
+}
+
+#[test]
+fn an_empty_batch_has_no_output_and_no_gradient() {
+    let (isa, relu) = (Isa::best(), Activation::relu(None));
+    let (mut y, mut codes) = (vec![1.0], vec![1]);
+    let mut g = Gradients {
+        input: vec![1.0],
+        weights: vec![1.0],
+        bias: vec![1.0],
+    };
+    let pool = ConvPool {
+        height: 5,
+        width: 5,
+        channels: 3,
+    };
+    pool.forward(isa, &[], &[1.0; 27], &[1.0; 3], None, &mut y, &mut codes);
+    pool.backward(isa, &[], &codes, &y, 1.0, &mut g);
+    assert!(y.is_empty() && g.weights == [0.0; 27] && g.bias == [0.0; 3]);
+    let conv = Conv {
+        height: 4,
+        width: 4,
+        inputs: 2,
+        outputs: 3,
+    };
+    conv.forward(isa, &[], &[1.0; 54], &[1.0; 3], relu, &mut y);
+    conv.backward(isa, &[], &[1.0; 54], &y, &y, relu, true, &mut g);
+    assert!(y.is_empty() && g.input.is_empty() && g.weights == [0.0; 54] && g.bias == [0.0; 3]);
+    let dense = Dense {
+        inputs: 4,
+        outputs: 3,
+    };
+    dense.forward(isa, &[], &[1.0; 12], &[1.0; 3], relu, &mut y);
+    dense.backward(isa, &[], &[1.0; 12], &y, &y, relu, true, &mut g);
+    assert!(y.is_empty() && g.input.is_empty() && g.weights == [0.0; 12] && g.bias == [0.0; 3]);
+}
+
+#[test]
+#[should_panic(expected = "Conv::forward: cannot work on a shape of [2, 9, 1]")]
+fn a_shape_that_is_too_small_is_named() {
+    let conv = Conv {
+        height: 2,
+        width: 9,
+        inputs: 1,
+        outputs: 1,
+    };
+    conv.forward(
+        Isa::best(),
+        &[],
+        &[0.0; 9],
+        &[0.0],
+        Activation::default(),
+        &mut vec![],
+    );
+}
+
+#[test]
+#[should_panic(expected = "less than 2^20 of anything")]
+fn a_shape_whose_size_overflows_is_refused() {
+    let dense = Dense {
+        inputs: 1 << 63,
+        outputs: 2,
+    };
+    dense.forward(
+        Isa::best(),
+        &[],
+        &[],
+        &[0.0; 2],
+        Activation::default(),
+        &mut vec![],
+    );
 }

@@ -4,11 +4,13 @@ use super::forward::input_tiles;
 use super::transform::{
     INPUT, InputTransposed, OUTPUT, OutputTransposed, POINTS, Weights, WeightsTransposed, both_axes,
 };
-use super::{CHUNK, Conv, Tiles, Window, points};
+use super::window::{Window, points};
+use super::{CHUNK, Conv, Tiles};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{PANEL, Panels, Product};
 use crate::nn::kernels::scratch;
-use crate::nn::kernels::simd::{Isa, LANES, Simd, kernel};
+use crate::nn::kernels::simd::{Isa, LANES, Simd, kernel, unroll};
+use std::mem::MaybeUninit;
 
 /// Floats of the transformed weights: for each point a matrix of outputs x inputs, in panels.
 pub(super) fn weights_len(conv: &Conv) -> usize {
@@ -66,7 +68,7 @@ pub(super) fn task(
     y: &[f32],
     dy: &[f32],
     activation: Activation<'_>,
-    mut dx: Option<&mut [f32]>,
+    mut dx: Option<&mut [MaybeUninit<f32>]>,
 ) -> Vec<f32> {
     let (rows, columns) = conv.output_size();
     let pixels = rows * columns;
@@ -111,7 +113,7 @@ kernel! {
     /// Some images: adds to `du` and `dbias`, fills `dx`; `v` and `m` are working memory.
     fn chunk => chunk_body(
         conv: Conv, x: &[f32], u: &[f32], y: &[f32], dy: &[f32], activation: Activation<'_>,
-        v: &mut [f32], m: &mut [f32], du: &mut [f32], dbias: &mut [f32], dx: Option<&mut [f32]>,
+        v: &mut [f32], m: &mut [f32], du: &mut [f32], dbias: &mut [f32], dx: Option<&mut [MaybeUninit<f32>]>,
     )
 }
 
@@ -129,11 +131,11 @@ fn chunk_body<S: Simd>(
     m: &mut [f32],
     du: &mut [f32],
     dbias: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<&mut [MaybeUninit<f32>]>,
 ) {
     let tiles = Tiles::new(&conv, x.len() / conv.input_len());
     let panels = Panels::new(conv.outputs, conv.inputs);
-    assert!(u.len() == POINTS * panels.len);
+    assert!(dx.is_none() || u.len() == POINTS * panels.len);
     assert!(du.len() == POINTS * conv.inputs * tiles.output_row);
     input_tiles(s, conv, tiles, x, v);
     output_gradient_tiles(s, conv, tiles, y, dy, activation, m, dbias);
@@ -221,13 +223,15 @@ fn output_gradient_tiles<S: Simd>(
                 let y: [[S::F; OUTPUT]; OUTPUT] = window.load(s, y.as_ptr().wrapping_add(at));
                 let mut g = window.load(s, dy.as_ptr().wrapping_add(at));
                 let mut sum = s.load_n(bias, window.lanes);
-                for i in 0..OUTPUT.min(window.rows) {
-                    for j in 0..OUTPUT.min(window.columns) {
-                        let word = (pixel + i * width + j) * blocks + block;
-                        g[i][j] = activation.backward(s, y[i][j], g[i][j], word);
-                        sum = s.add(sum, g[i][j]);
-                    }
-                }
+                unroll!(i < 3, {
+                    unroll!(j < 3, {
+                        if i < window.rows && j < window.columns {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            g[i][j] = activation.backward(s, y[i][j], g[i][j], word);
+                            sum = s.add(sum, g[i][j]);
+                        }
+                    });
+                });
                 s.store_n(bias, sum, window.lanes);
                 let out = both_axes::<S, OutputTransposed, OUTPUT, INPUT>(s, g);
                 points(tiles.output_point()).store::<S, INPUT, false>(s, to, out);
@@ -238,10 +242,16 @@ fn output_gradient_tiles<S: Simd>(
 
 /// Transforms all tiles of the input's gradient back; where tiles overlap, they add up.
 #[inline(always)]
-fn input_gradient_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, v: &[f32], dx: &mut [f32]) {
+fn input_gradient_tiles<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    v: &[f32],
+    dx: &mut [MaybeUninit<f32>],
+) {
     let images = tiles.count / (tiles.down * tiles.across);
     assert!(dx.len() == images * conv.input_len() && v.len() == tiles.input_len());
-    dx.fill(0.0);
+    dx.fill(MaybeUninit::new(0.0));
     for tile in 0..tiles.count {
         let (image, row, column) = tiles.corner(tile);
         let corner = ((image * conv.height + row) * conv.width + column) * conv.inputs;
@@ -254,7 +264,7 @@ fn input_gradient_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, v: &[f32], dx: 
                 lanes: (conv.inputs - first).min(LANES),
             };
             let from = v.as_ptr().wrapping_add(tile * tiles.input_row + first);
-            let to = dx.as_mut_ptr().wrapping_add(corner + first);
+            let to = dx.as_mut_ptr().cast::<f32>().wrapping_add(corner + first);
             // SAFETY: v has a vector at [point][tile][first] for each of the 25 points; the window
             // is cut at the edge of its image.
             unsafe {

@@ -1,10 +1,12 @@
 //! Forward: transform weights and input, 25 matrix products, transform back with the activation.
 
 use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, Weights, both_axes};
-use super::{Conv, Tiles, Window, points};
+use super::window::{Window, points};
+use super::{Conv, Tiles};
 use crate::nn::kernels::activation::Activation;
 use crate::nn::kernels::gemm::{Panels, Product};
-use crate::nn::kernels::simd::{LANES, Simd, kernel};
+use crate::nn::kernels::simd::{LANES, Simd, kernel, unroll};
+use std::mem::MaybeUninit;
 
 /// Floats of the transformed weights: for each point a matrix of inputs x outputs, in panels.
 pub(super) fn weights_len(conv: &Conv) -> usize {
@@ -45,7 +47,7 @@ kernel! {
     /// Some images; `v` and `m` are working memory for their tiles.
     pub(super) fn chunk => chunk_body(
         conv: Conv, x: &[f32], u: &[f32], bias: &[f32], activation: Activation<'_>,
-        v: &mut [f32], m: &mut [f32], y: &mut [f32],
+        v: &mut [f32], m: &mut [f32], y: &mut [MaybeUninit<f32>],
     )
 }
 
@@ -60,7 +62,7 @@ fn chunk_body<S: Simd>(
     activation: Activation<'_>,
     v: &mut [f32],
     m: &mut [f32],
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     let images = x.len() / conv.input_len();
     let tiles = Tiles::new(&conv, images);
@@ -125,7 +127,7 @@ fn output_tiles<S: Simd>(
     m: &[f32],
     bias: &[f32],
     activation: Activation<'_>,
-    y: &mut [f32],
+    y: &mut [MaybeUninit<f32>],
 ) {
     let (height, width) = conv.output_size();
     let blocks = conv.outputs.div_ceil(LANES);
@@ -144,7 +146,10 @@ fn output_tiles<S: Simd>(
                 lanes: (conv.outputs - first).min(LANES),
             };
             let from = m.as_ptr().wrapping_add(tile * tiles.output_row + first);
-            let to = y.as_mut_ptr().wrapping_add(pixel * conv.outputs + first);
+            let to = y
+                .as_mut_ptr()
+                .cast::<f32>()
+                .wrapping_add(pixel * conv.outputs + first);
             // SAFETY: m has a vector at [point][tile][first] for each of the 25 points, `lanes`
             // channels of the bias exist from `first` on, and the window is cut at the edge of
             // its image.
@@ -152,12 +157,14 @@ fn output_tiles<S: Simd>(
                 let bias = s.load_n(bias.as_ptr().wrapping_add(first), window.lanes);
                 let products = points(tiles.output_point()).load(s, from);
                 let mut out = both_axes::<S, Output, INPUT, OUTPUT>(s, products);
-                for i in 0..OUTPUT.min(window.rows) {
-                    for j in 0..OUTPUT.min(window.columns) {
-                        let word = (pixel + i * width + j) * blocks + block;
-                        out[i][j] = activation.forward(s, s.add(out[i][j], bias), word);
-                    }
-                }
+                unroll!(i < 3, {
+                    unroll!(j < 3, {
+                        if i < window.rows && j < window.columns {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            out[i][j] = activation.forward(s, s.add(out[i][j], bias), word);
+                        }
+                    });
+                });
                 window.store::<S, OUTPUT, false>(s, to, out);
             }
         }

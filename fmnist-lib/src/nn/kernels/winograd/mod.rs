@@ -3,13 +3,16 @@
 mod backward;
 mod forward;
 mod transform;
+mod window;
 
 use super::activation::Activation;
 use super::gemm::row_stride;
-use super::simd::{Isa, LANES, Simd};
-use super::{TASK_IMAGES, check_len, scratch, sum_in_order};
+use super::output::{Gradients, refill};
+use super::simd::{Isa, LANES};
+use super::{check_len, check_sides, images_per_task, scratch, sum_in_order};
 use rayon::prelude::*;
-use transform::{INPUT, OUTPUT, POINTS};
+use std::mem::MaybeUninit;
+use transform::{OUTPUT, POINTS};
 
 /// The shape of a 3x3 convolution without padding, stride 1; batches are
 /// `[n][height][width][inputs]` and `[n][height - 2][width - 2][outputs]`, weights
@@ -66,17 +69,15 @@ impl Conv {
         weights: &[f32],
         bias: &[f32],
         activation: Activation<'_>,
-        y: &mut [f32],
+        y: &mut Vec<f32>,
     ) {
         let what = "Conv::forward";
-        let n = self.check(what, x, weights, y.len());
+        let n = self.check(what, x, weights);
         check_len(what, "bias", bias.len(), self.outputs);
         let (rows, columns) = self.output_size();
         let pixels = rows * columns;
         activation.check(what, n * pixels, self.outputs);
-        scratch::with(forward::weights_len(self), |u| {
-            forward::weights(isa, *self, weights, u);
-            let u = &*u;
+        let fill = |u: &[f32], y: &mut [MaybeUninit<f32>]| {
             let tasks = x.par_chunks(CHUNK * self.input_len());
             let tasks = tasks.zip(y.par_chunks_mut(CHUNK * self.output_len()));
             tasks.enumerate().for_each(|(i, (x, y))| {
@@ -88,10 +89,15 @@ impl Conv {
                     forward::chunk(isa, *self, x, u, bias, act, v, m, y);
                 });
             });
+        };
+        scratch::with(forward::weights_len(self), |u| {
+            forward::weights(isa, *self, weights, u);
+            // SAFETY: the tiles cover all outputs of all images.
+            unsafe { refill(y, n * self.output_len(), |y| fill(u, y)) };
         });
     }
 
-    /// The gradients of the weights, the bias and, where asked for, the input, from the gradient
+    /// The gradients of the weights, the bias and, where `wants_input`, the input, from the gradient
     /// `dy` of the output `y`; `activation` is that of the forward pass.
     ///
     /// # Panics
@@ -105,58 +111,52 @@ impl Conv {
         y: &[f32],
         dy: &[f32],
         activation: Activation<'_>,
-        dx: Option<&mut [f32]>,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        wants_input: bool,
+        gradients: &mut Gradients,
     ) {
         let what = "Conv::backward";
-        let n = self.check(what, x, weights, y.len());
-        check_len(what, "dy", dy.len(), y.len());
-        check_len(what, "dweights", dweights.len(), weights.len());
-        check_len(what, "dbias", dbias.len(), self.outputs);
+        let n = self.check(what, x, weights);
+        check_len(what, "y", y.len(), n * self.output_len());
+        check_len(what, "dy", dy.len(), n * self.output_len());
         let (rows, columns) = self.output_size();
         activation.check(what, n * rows * columns, self.outputs);
-        let input = TASK_IMAGES * self.input_len();
-        let output = TASK_IMAGES * self.output_len();
-        let wanted = dx.is_some();
-        // Without an input gradient the tasks get empty slices.
-        let mut none = vec![];
-        let dx = dx.unwrap_or(&mut none);
-        check_len(what, "dx", dx.len(), if wanted { x.len() } else { 0 });
-        let mut parts: Vec<_> = dx.chunks_mut(input).map(Some).collect();
-        parts.resize_with(n.div_ceil(TASK_IMAGES), || None);
-        let partial: Vec<_> = scratch::with(backward::weights_len(self), |u| {
-            if wanted {
-                backward::weights(isa, *self, weights, u);
-            }
-            let u = &*u;
+        let images = images_per_task(n);
+        let (input, output) = (images * self.input_len(), images * self.output_len());
+        let mut partial = vec![];
+        let mut fill = |u: &[f32], dx: &mut [MaybeUninit<f32>]| {
+            let mut parts: Vec<_> = dx.chunks_mut(input).map(Some).collect();
+            parts.resize_with(n.div_ceil(images), || None);
             let tasks = x
                 .par_chunks(input)
                 .zip(y.par_chunks(output))
                 .zip(dy.par_chunks(output));
-            let tasks = tasks.zip(parts).enumerate();
-            let gradients = tasks.map(|(i, (((x, y), dy), dx))| {
-                let first = i * TASK_IMAGES;
-                backward::task(isa, *self, first, x, u, y, dy, activation, dx)
+            let sums = tasks.zip(parts).enumerate().map(|(i, (((x, y), dy), dx))| {
+                backward::task(isa, *self, i * images, x, u, y, dy, activation, dx)
             });
-            gradients.collect()
-        });
+            partial = sums.collect();
+        };
+        gradients.input.clear();
+        if wants_input {
+            scratch::with(backward::weights_len(self), |u| {
+                backward::weights(isa, *self, weights, u);
+                // SAFETY: each task writes all pixels of its images.
+                unsafe { refill(&mut gradients.input, x.len(), |dx| fill(u, dx)) };
+            });
+        } else {
+            fill(&[], &mut []);
+        }
         let mut total = vec![0.0; self.weights_len() + self.outputs];
         sum_in_order(&partial, &mut total);
-        let (weights, bias) = total.split_at(self.weights_len());
-        dweights.copy_from_slice(weights);
-        dbias.copy_from_slice(bias);
+        gradients.bias = total.split_off(self.weights_len());
+        gradients.weights = total;
     }
 
-    fn check(&self, what: &str, x: &[f32], weights: &[f32], y: usize) -> usize {
-        assert!(
-            self.height >= 3 && self.width >= 3 && self.inputs > 0 && self.outputs > 0,
-            "{what}: needs images of at least 3x3 pixels and one channel, not {self:?}"
-        );
+    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
+        check_sides(what, 3, &[self.height, self.width, self.inputs]);
+        check_sides(what, 1, &[self.outputs]);
         let n = x.len() / self.input_len();
         check_len(what, "x", x.len(), n * self.input_len());
         check_len(what, "weights", weights.len(), self.weights_len());
-        check_len(what, "y", y, n * self.output_len());
         n
     }
 }
@@ -216,86 +216,5 @@ impl Tiles {
             within / self.across * OUTPUT,
             within % self.across * OUTPUT,
         )
-    }
-}
-
-/// A tile of `N x N` pixels in an image, cut off at the image's edge.
-#[derive(Clone, Copy)]
-struct Window {
-    /// Floats between rows and columns.
-    row: usize,
-    column: usize,
-    /// Rows, columns and channels that exist.
-    rows: usize,
-    columns: usize,
-    lanes: usize,
-}
-
-impl Window {
-    /// The tile at `p`, zeros beyond the edge.
-    ///
-    /// # Safety
-    /// The existing rows, columns and channels at `p` are readable.
-    #[inline(always)]
-    unsafe fn load<S: Simd, const N: usize>(self, s: S, p: *const f32) -> [[S::F; N]; N] {
-        let mut tile = [[s.zero(); N]; N];
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        for (i, row) in tile.iter_mut().enumerate() {
-            for (j, x) in row.iter_mut().enumerate() {
-                let at = p.wrapping_add(i * self.row + j * self.column);
-                // SAFETY: only what exists is read.
-                unsafe {
-                    if whole {
-                        *x = s.load(at);
-                    } else if i < self.rows && j < self.columns {
-                        *x = s.load_n(at, self.lanes);
-                    }
-                }
-            }
-        }
-        tile
-    }
-
-    /// Stores what exists of a tile; `add`s it to what is there.
-    ///
-    /// # Safety
-    /// The existing rows, columns and channels at `p` are writable, and readable to be added to.
-    #[inline(always)]
-    unsafe fn store<S: Simd, const N: usize, const ADD: bool>(
-        self,
-        s: S,
-        p: *mut f32,
-        tile: [[S::F; N]; N],
-    ) {
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
-        for (i, row) in tile.into_iter().enumerate() {
-            for (j, x) in row.into_iter().enumerate() {
-                let at = p.wrapping_add(i * self.row + j * self.column);
-                // SAFETY: only what exists is touched.
-                unsafe {
-                    if whole {
-                        s.store(at, if ADD { s.add(s.load(at), x) } else { x });
-                    } else if i < self.rows && j < self.columns {
-                        let x = if ADD {
-                            s.add(s.load_n(at, self.lanes), x)
-                        } else {
-                            x
-                        };
-                        s.store_n(at, x, self.lanes);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The window of points that a transform writes: `N x N` vectors `point` floats apart.
-fn points(point: usize) -> Window {
-    Window {
-        row: INPUT * point,
-        column: point,
-        rows: INPUT,
-        columns: INPUT,
-        lanes: LANES,
     }
 }

@@ -14,7 +14,7 @@
 //! The gradients are the transposes of the same maps: with respect to the input `B [(G g) * (A dy)]`
 //! and to the weights `G^T [(B^T d) * (A dy)]`.
 
-use crate::nn::kernels::simd::Simd;
+use crate::nn::kernels::simd::{Simd, unroll};
 
 /// Inputs of a tile, along one axis.
 pub(super) const INPUT: usize = 5;
@@ -35,20 +35,20 @@ pub(super) fn both_axes<S: Simd, T: Map<N, M>, const N: usize, const M: usize>(
     x: [[S::F; N]; N],
 ) -> [[S::F; M]; M] {
     let mut half = [[s.zero(); N]; M];
-    for j in 0..N {
+    unroll!(j < N, {
         let mut column = [s.zero(); N];
-        for i in 0..N {
+        unroll!(i < N, {
             column[i] = x[i][j];
-        }
+        });
         let column = T::apply(s, column);
-        for i in 0..M {
+        unroll!(i < M, {
             half[i][j] = column[i];
-        }
-    }
+        });
+    });
     let mut out = [[s.zero(); M]; M];
-    for i in 0..M {
+    unroll!(i < M, {
         out[i] = T::apply(s, half[i]);
-    }
+    });
     out
 }
 
