@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use fmnist_lib::candle_core::{Device, Tensor};
-use fmnist_lib::kernels::{Activation, Conv, ConvPool, Dense, Dropout, Isa, dropout_bits};
+use fmnist_lib::kernels::{
+    Activation, Conv, ConvPool, Dense, Dropout, Gradients, Isa, dropout_bits,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -31,9 +33,7 @@ struct Layer {
     bias: Vec<f32>,
     y: Vec<f32>,
     dy: Vec<f32>,
-    dx: Vec<f32>,
-    dweights: Vec<f32>,
-    dbias: Vec<f32>,
+    gradients: Gradients,
     codes: Vec<u8>,
     kept: Vec<u16>,
     forward: Sample,
@@ -64,12 +64,10 @@ impl Layer {
             x: noise(BATCH * input, 0.0, 1.0),
             weights: noise(weights, -0.1, 0.1),
             bias: noise(channels, -0.1, 0.1),
-            y: vec![0.0; BATCH * output],
+            y: Vec::new(),
             dy: noise(BATCH * output, -1.0, 1.0),
-            dx: vec![0.0; BATCH * input],
-            dweights: vec![0.0; weights],
-            dbias: vec![0.0; channels],
-            codes: vec![0; BATCH * output],
+            gradients: Gradients::default(),
+            codes: Vec::new(),
             kept,
             forward: Sample::default(),
             backward: Sample::default(),
@@ -115,14 +113,14 @@ impl Layer {
     fn run_backward(&mut self) {
         let (isa, activation) = (Isa::best(), activation(self.relu, self.rate, &self.kept));
         let (x, w, y, dy) = (&self.x, &self.weights, &self.y, &self.dy);
-        let (dx, dw, db) = (&mut self.dx, &mut self.dweights, &mut self.dbias);
+        let into = &mut self.gradients;
         match &self.kernel {
             Kernel::ConvPool(k) => {
                 let scale = activation.dropout.map_or(1.0, |dropout| dropout.scale);
-                k.backward(isa, x, &self.codes, dy, scale, dw, db);
+                k.backward(isa, x, &self.codes, dy, scale, into);
             }
-            Kernel::Conv(k) => k.backward(isa, x, w, y, dy, activation, Some(dx), dw, db),
-            Kernel::Dense(k) => k.backward(isa, x, w, y, dy, activation, Some(dx), dw, db),
+            Kernel::Conv(k) => k.backward(isa, x, w, y, dy, activation, true, into),
+            Kernel::Dense(k) => k.backward(isa, x, w, y, dy, activation, true, into),
         }
     }
 }
