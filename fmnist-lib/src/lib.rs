@@ -78,3 +78,5 @@ pub use train::{Callback, Ended, Run, StepRecord, fit, fit_with, resume};
 
 #[doc(hidden)] // for the fuzz target and the tests
 pub use dataset::{IdxContent, parse_idx};
+#[doc(hidden)] // for the benchmark
+pub use nn::kernels;

@@ -13,7 +13,7 @@ mod init;
     dead_code,
     reason = "the kernels are written as a crate of their own"
 )]
-pub(crate) mod kernels;
+pub mod kernels;
 mod max_pool2d;
 
 use std::cell::RefCell;

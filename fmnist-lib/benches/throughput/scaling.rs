@@ -1,0 +1,44 @@
+//! What batch size and threads do to the speed.
+
+use crate::contest::images_per_second;
+use crate::sample::{Sample, cells, print_table};
+use crate::{Options, Result, data, on_threads, spec};
+
+const BATCHES: [usize; 5] = [1, 32, 128, 512, 2048];
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let data = data::load()?;
+    let mut threads = vec![1, options.threads()];
+    threads.dedup();
+    let mut samples = Vec::new();
+    for &layers in &options.models {
+        for &threads in &threads {
+            samples.push((layers, threads, vec![Sample::default(); BATCHES.len()]));
+        }
+    }
+    for round in 1..=options.rounds {
+        for (layers, threads, samples) in &mut samples {
+            let model = spec(*layers).build(0)?;
+            for (batch, sample) in BATCHES.into_iter().zip(samples) {
+                let (first, images) = (data.take(batch), data.take((2 * batch).clamp(128, 4096)));
+                let speed = on_threads(*threads, || -> Result<f64> {
+                    // The first step of a new size takes the memory.
+                    images_per_second(&model, &first, batch)?;
+                    images_per_second(&model, &images, batch)
+                })?;
+                sample.push(speed);
+            }
+        }
+        eprintln!("scaling: round {round} of {}", options.rounds);
+    }
+    println!("## Batch size and threads\n\nImages per second while training.\n");
+    let mut header = cells!["Network", "threads"];
+    header.extend(BATCHES.map(|batch| format!("batch {batch}")));
+    let rows = samples.iter().map(|(layers, threads, samples)| {
+        let mut row = cells![spec(*layers).name(), threads];
+        row.extend(samples.iter().map(|sample| format!("{sample:.0}")));
+        row
+    });
+    print_table(&header, &rows.collect::<Vec<_>>());
+    Ok(())
+}
