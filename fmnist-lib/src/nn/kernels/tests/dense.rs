@@ -2,7 +2,7 @@
 
 use super::super::{Activation, Dense, Gradients, Isa};
 use super::oracle::{activate, deactivate, dense_gradients, dense_sums, error, factors, numbers};
-use super::{all_bits, bits, errors, quarter, same_on_any_threads, some_bits};
+use super::{all_bits, bits, check_passes, quarter, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on the instruction sets, with every mix of ReLU and dropout.
 fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
@@ -28,28 +28,12 @@ fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
         let y_exact: Vec<f32> = y_expected.iter().map(|&y| y as f32).collect();
         for &isa in isas {
             let case = format!("{} {layer:?} {n} rows, {relu} {dropped}", isa.name());
-            let mut y = vec![7.0; 5];
-            layer.forward(isa, &x, &weights, &bias, activation, &mut y);
-            let e = error(&y, &y_expected);
-            assert!(e < 1e-5, "{case}: y off by {e}");
-            let mut g = Gradients {
-                input: vec![7.0; 3],
-                ..Gradients::default()
-            };
-            layer.backward(isa, &x, &weights, &y_exact, &dy, activation, true, &mut g);
-            let e = errors(&g, &expected);
-            assert!(
-                e.iter().all(|&e| e < 1e-5),
-                "{case}: dx, dw, db off by {e:?}"
-            );
-            let mut alone = g.clone();
-            layer.backward(
-                isa, &x, &weights, &y_exact, &dy, activation, false, &mut alone,
-            );
-            let without_input = Gradients { input: vec![], ..g };
-            assert_eq!(
-                alone, without_input,
-                "{case}: with and without input gradient"
+            check_passes(
+                &case,
+                |y| layer.forward(isa, &x, &weights, &bias, activation, y),
+                |input, g| layer.backward(isa, &x, &weights, &y_exact, &dy, activation, input, g),
+                &y_expected,
+                &expected,
             );
         }
     }

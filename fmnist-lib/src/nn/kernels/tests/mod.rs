@@ -41,6 +41,38 @@ fn errors(found: &Gradients, expected: &(Vec<f64>, Vec<f64>, Vec<f64>)) -> [f64;
     ]
 }
 
+/// Asserts that a layer's outputs and gradients are right, whatever the memory held before, and that
+/// leaving out the input's gradient changes none of the others. `backward` is told whether to make it.
+fn check_passes(
+    case: &str,
+    forward: impl Fn(&mut Vec<f32>),
+    backward: impl Fn(bool, &mut Gradients),
+    y_expected: &[f64],
+    expected: &(Vec<f64>, Vec<f64>, Vec<f64>),
+) {
+    let mut y = vec![7.0; 5];
+    forward(&mut y);
+    let e = oracle::error(&y, y_expected);
+    assert!(e < 1e-5, "{case}: y off by {e}");
+    let mut g = Gradients {
+        input: vec![7.0; 3],
+        ..Gradients::default()
+    };
+    backward(true, &mut g);
+    let e = errors(&g, expected);
+    assert!(
+        e.iter().all(|&e| e < 1e-5),
+        "{case}: dx, dw, db off by {e:?}"
+    );
+    let mut alone = g.clone();
+    backward(false, &mut alone);
+    let without_input = Gradients { input: vec![], ..g };
+    assert_eq!(
+        alone, without_input,
+        "{case}: with and without input gradient"
+    );
+}
+
 /// Asserts that `work` gives the same on one, two and five threads.
 fn same_on_any_threads<T: PartialEq + Send>(work: impl Fn() -> T + Sync) {
     let on = |threads| {

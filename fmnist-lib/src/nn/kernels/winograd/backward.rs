@@ -31,14 +31,7 @@ fn weights_body<S: Simd>(s: S, conv: Conv, weights: &[f32], u: &mut [f32]) {
     }
     for input in 0..conv.inputs {
         for first in (0..conv.outputs).step_by(LANES) {
-            let lanes = (conv.outputs - first).min(LANES);
-            let window = Window {
-                row: 3 * conv.inputs * conv.outputs,
-                column: conv.inputs * conv.outputs,
-                rows: 3,
-                columns: 3,
-                lanes,
-            };
+            let window = Window::of_weights(&conv, first);
             let from = weights.as_ptr().wrapping_add(input * conv.outputs + first);
             let mut out = [0.0; POINTS * LANES];
             // SAFETY: the 3x3 weights of `lanes` outputs from `first` on exist; `out` has 25
@@ -49,7 +42,7 @@ fn weights_body<S: Simd>(s: S, conv: Conv, weights: &[f32], u: &mut [f32]) {
             }
             for (point, lane) in out.chunks_exact(LANES).enumerate() {
                 let matrix = &mut u[point * panels.len..][..panels.len];
-                for (i, &x) in lane[..lanes].iter().enumerate() {
+                for (i, &x) in lane[..window.lanes].iter().enumerate() {
                     matrix[panels.at(first + i, input)] = x;
                 }
             }

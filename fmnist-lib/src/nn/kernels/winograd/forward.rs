@@ -24,13 +24,7 @@ fn weights_body<S: Simd>(s: S, conv: Conv, weights: &[f32], u: &mut [f32]) {
     assert!(weights.len() == conv.weights_len() && u.len() == POINTS * panels.len);
     for input in 0..conv.inputs {
         for first in (0..conv.outputs).step_by(LANES) {
-            let window = Window {
-                row: 3 * conv.inputs * conv.outputs,
-                column: conv.inputs * conv.outputs,
-                rows: 3,
-                columns: 3,
-                lanes: (conv.outputs - first).min(LANES),
-            };
+            let window = Window::of_weights(&conv, first);
             let from = weights.as_ptr().wrapping_add(input * conv.outputs + first);
             let to = u.as_mut_ptr().wrapping_add(panels.at(input, first));
             // SAFETY: the 3x3 weights of `lanes` outputs from `first` on exist, and one vector at

@@ -1,5 +1,6 @@
 //! Reading and writing tiles where they are: in an image, or spread over the 25 points.
 
+use super::Conv;
 use super::transform::INPUT;
 use crate::nn::kernels::simd::{LANES, Simd, unroll};
 
@@ -16,6 +17,18 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// The 3x3 weights of one input and up to 16 outputs from `first` on.
+    #[inline(always)]
+    pub(super) fn of_weights(conv: &Conv, first: usize) -> Self {
+        Self {
+            row: 3 * conv.inputs * conv.outputs,
+            column: conv.inputs * conv.outputs,
+            rows: 3,
+            columns: 3,
+            lanes: (conv.outputs - first).min(LANES),
+        }
+    }
+
     /// The tile at `p`, zeros beyond the edge.
     ///
     /// # Safety
