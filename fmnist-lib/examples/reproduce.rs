@@ -1,7 +1,7 @@
 //! Trains the report's networks and prints its results table beside ours.
 //!
-//! The table goes to standard output as Markdown, progress to the terminal, histories (CSV), curves
-//! (SVG, PNG) and trained weights to the output folder. Interrupted? Run the same command again: each
+//! The table goes to standard output as Markdown; progress to the terminal or, without one, to
+//! standard output as well; histories (CSV), curves (SVG, PNG) and trained weights to a folder. Interrupted? Run the same command again: each
 //! network goes on after its last whole epoch.
 
 use std::path::{Path, PathBuf};

@@ -100,14 +100,7 @@ fn for_each_batch(
         let scaling = model.spec().input_scaling();
         let (inputs, labels) = batch(dataset, indices, scaling, model.device())?;
         let logits = model.forward(&inputs, None)?;
-        if logits.dims() != [indices.len(), CLASSES] {
-            return Err(Error::Invalid(format!(
-                "model {} gives {:?} for {} images; its last layer must give {CLASSES} scores each",
-                model.spec().name(),
-                logits.dims(),
-                indices.len()
-            )));
-        }
+        model.check_scores(&logits, indices.len())?;
         visit(&logits, &labels)?;
     }
     Ok(())

@@ -6,13 +6,6 @@ use crate::Result;
 use crate::nn::kernels::{AdamSettings, Isa, adam_step};
 use crate::nn::{f32_slice_mut, f32_slices, on_cpu_in_f32};
 
-/// Decay of the mean of gradients (Keras's default).
-const BETA_1: f64 = 0.9;
-/// Decay of the mean of squared gradients (Keras's default).
-const BETA_2: f64 = 0.999;
-/// Keras's `epsilon`, added to the uncorrected root: the paper's "epsilon hat".
-const EPSILON: f64 = 1e-7;
-
 /// Moments of every weight and the number of steps taken (Kingma & Ba, 2015).
 #[derive(Debug)]
 pub(crate) struct Adam {
@@ -53,9 +46,7 @@ impl Adam {
         self.steps += 1;
         let settings = AdamSettings {
             learning_rate,
-            beta1: BETA_1,
-            beta2: BETA_2,
-            epsilon: EPSILON,
+            ..AdamSettings::default()
         };
         for ((weight, gradient), moments) in weights.zip(gradients).zip(&mut self.moments) {
             let Some(gradient) = gradient else { continue };
@@ -95,11 +86,17 @@ impl Moments {
         settings: &AdamSettings,
         steps: i32,
     ) -> Result<()> {
-        let correction = (1.0 - BETA_2.powi(steps)).sqrt() / (1.0 - BETA_1.powi(steps));
-        self.mean = ((&self.mean * BETA_1)? + (gradient * (1.0 - BETA_1))?)?.detach();
-        self.square = ((&self.square * BETA_2)? + (gradient.sqr()? * (1.0 - BETA_2))?)?.detach();
-        let step = (&self.mean / (self.square.sqrt()? + EPSILON)?)?;
-        weight.set(&(weight.as_tensor() - (step * (settings.learning_rate * correction))?)?)?;
+        let AdamSettings {
+            learning_rate,
+            beta1,
+            beta2,
+            epsilon,
+        } = *settings;
+        let rate = learning_rate * (1.0 - beta2.powi(steps)).sqrt() / (1.0 - beta1.powi(steps));
+        self.mean = ((&self.mean * beta1)? + (gradient * (1.0 - beta1))?)?.detach();
+        self.square = ((&self.square * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?.detach();
+        let step = (&self.mean / (self.square.sqrt()? + epsilon)?)?;
+        weight.set(&(weight.as_tensor() - (step * rate)?)?)?;
         Ok(())
     }
 }

@@ -13,7 +13,6 @@ use crate::nn::{Step, kept_bits};
 use super::plan::{Kernel, Stage};
 
 /// A network as stages, and the memory they work in.
-#[derive(Debug)]
 pub(super) struct Fused {
     isa: Isa,
     stages: Vec<Stage>,
@@ -21,7 +20,7 @@ pub(super) struct Fused {
 }
 
 /// What a forward pass leaves for the backward pass, for each stage.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Memory {
     outputs: Vec<Vec<f32>>,
     /// Which outputs dropout kept.

@@ -8,7 +8,7 @@ use super::Model;
 use super::fused::Fused;
 use crate::metrics::correct;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
-use crate::{Error, Result};
+use crate::{CLASSES, Error, Result};
 
 /// What one batch says of the weights.
 pub(crate) struct Gradients {
@@ -28,39 +28,45 @@ impl Model {
         labels: &Tensor,
         step: Step,
     ) -> Result<Gradients> {
-        let Some(fused) = self.fused.as_ref().filter(|_| self.suits_fused(input)) else {
-            let scores = self.forward_by_layers(input, Some(step))?;
-            let loss = cross_entropy(&scores, labels)?;
-            let gradients = loss.backward()?;
-            return Ok(Gradients {
-                loss: loss.to_scalar()?,
-                correct: correct(&scores, labels)?,
-                of_weights: self.vars().map(|var| gradients.get(var).cloned()).collect(),
-            });
+        let fused = self.fused.as_ref().filter(|_| self.suits_fused(input));
+        let scores = match fused {
+            // Candle's graph starts at the scores: behind them the kernels go back by themselves.
+            Some(fused) => {
+                Var::from_tensor(&self.forward_fused(fused, input, Some(step))?)?.into_inner()
+            }
+            None => self.forward_by_layers(input, Some(step))?,
         };
-        let scores = Var::from_tensor(&self.forward_fused(fused, input, Some(step))?)?;
+        self.check_scores(&scores, input.dim(0)?)?;
         let loss = cross_entropy(&scores, labels)?;
         let gradients = loss.backward()?;
-        let of_scores = gradients.get(&scores).ok_or_else(|| {
-            Error::Invalid(format!(
-                "the loss of model {} depends on no score",
-                self.spec.name()
-            ))
-        })?;
-        let mut tensors: Vec<&Tensor> = vec![input, of_scores];
-        tensors.extend(self.vars().map(|var| var.as_tensor()));
-        let of_weights = f32_slices(&tensors, |slices| {
-            fused.backward(slices[0], &slices[2..], slices[1])
-        })?;
-        let shaped = of_weights
-            .into_iter()
-            .zip(self.vars())
-            .map(|(values, var)| Ok(Some(Tensor::from_vec(values, var.shape(), &Device::Cpu)?)));
+        let of_weights = match fused {
+            Some(fused) => {
+                let of_scores = gradients.get(&scores).ok_or_else(|| {
+                    let model = self.spec.name();
+                    Error::Invalid(format!("the loss of model {model} depends on no score"))
+                })?;
+                self.backward_fused(fused, input, of_scores)?
+            }
+            None => self.vars().map(|var| gradients.get(var).cloned()).collect(),
+        };
         Ok(Gradients {
             loss: loss.to_scalar()?,
             correct: correct(&scores, labels)?,
-            of_weights: shaped.collect::<Result<_>>()?,
+            of_weights,
         })
+    }
+
+    /// Refuses scores that are not one for each class and image.
+    pub(crate) fn check_scores(&self, scores: &Tensor, images: usize) -> Result<()> {
+        if scores.dims() == [images, CLASSES] {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "model {} gives {:?} for {images} images; its last layer must give {CLASSES} scores \
+             each, as Dense::new({CLASSES}) does",
+            self.spec.name(),
+            scores.dims(),
+        )))
     }
 
     pub(super) fn suits_fused(&self, input: &Tensor) -> bool {
@@ -81,5 +87,23 @@ impl Model {
         })?;
         let width = scores.len() / count.max(1);
         Ok(Tensor::from_vec(scores, (count, width), &Device::Cpu)?)
+    }
+
+    fn backward_fused(
+        &self,
+        fused: &Fused,
+        input: &Tensor,
+        of_scores: &Tensor,
+    ) -> Result<Vec<Option<Tensor>>> {
+        let mut tensors: Vec<&Tensor> = vec![input, of_scores];
+        tensors.extend(self.vars().map(|var| var.as_tensor()));
+        let of_weights = f32_slices(&tensors, |slices| {
+            fused.backward(slices[0], &slices[2..], slices[1])
+        })?;
+        of_weights
+            .into_iter()
+            .zip(self.vars())
+            .map(|(values, var)| Ok(Some(Tensor::from_vec(values, var.shape(), &Device::Cpu)?)))
+            .collect()
     }
 }

@@ -8,6 +8,7 @@ mod report;
 mod spec;
 mod summary;
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle_core::{Device, Tensor, Var};
@@ -27,7 +28,6 @@ use fused::Fused;
 
 /// A network with weights. Training changes them in place through a shared reference, so a stopped
 /// or failed [`fit`](crate::fit) leaves the model alive with all it has learned.
-#[derive(Debug)]
 pub struct Model {
     spec: ModelSpec,
     device: Device,
@@ -38,14 +38,13 @@ pub struct Model {
     log: Mutex<Log>,
 }
 
-#[derive(Debug)]
 pub(crate) struct NamedWeight {
     pub(crate) name: String,
     pub(crate) var: Var,
 }
 
 /// What training has left behind, besides weights and moments.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Log {
     pub(crate) history: History,
     /// The run in progress, or the last one.
@@ -99,6 +98,18 @@ impl ModelSpec {
     }
 }
 
+/// In a few words: a notebook shows a value by this, and the weights alone are a million numbers.
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parameters: usize = self.vars().map(|var| var.elem_count()).sum();
+        f.debug_struct("Model")
+            .field("name", &self.spec.name())
+            .field("parameters", &parameters)
+            .field("epochs", &self.log().history.epochs.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Model {
     /// What the network is made of.
     pub fn spec(&self) -> &ModelSpec {
@@ -115,7 +126,8 @@ impl Model {
         self.log().history.clone()
     }
 
-    /// The current value of each weight, by name (`Conv2D-1.kernel`…), in the order of the layers.
+    /// Each weight by name (`Conv2D-1.kernel`…), in the order of the layers. The tensors share the
+    /// model's memory, so that training changes them: copy one to keep its value.
     pub fn weights(&self) -> Vec<(String, Tensor)> {
         let copy = |weight: &NamedWeight| (weight.name.clone(), weight.var.as_detached_tensor());
         self.weights.iter().map(copy).collect()

@@ -6,7 +6,6 @@ use crate::nn::{Activation, Dropout};
 use super::spec::{AnyLayer, NamedLayer, Placed};
 
 /// Some consecutive layers that one kernel computes.
-#[derive(Debug)]
 pub(super) struct Stage {
     pub(super) kernel: Kernel,
     pub(super) relu: bool,
@@ -16,7 +15,6 @@ pub(super) struct Stage {
     pub(super) channels: usize,
 }
 
-#[derive(Debug)]
 pub(super) enum Kernel {
     /// Convolution of one channel, ReLU, 2×2 max pool.
     ConvPool(ConvPool),
@@ -25,7 +23,6 @@ pub(super) enum Kernel {
     Dense(Dense),
 }
 
-#[derive(Debug)]
 pub(super) struct StageDropout {
     pub(super) layer: String,
     pub(super) rate: f64,

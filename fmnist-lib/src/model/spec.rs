@@ -47,8 +47,8 @@ pub enum AnyLayer {
     Flatten(Flatten),
     /// [`Dense`]
     Dense(Dense),
-    /// A layer defined outside this crate. A checkpoint cannot hold its code: it saves the weights
-    /// alone, which [`Model::load_weights`](crate::Model::load_weights) reads back.
+    /// A layer defined outside this crate. A checkpoint cannot hold its code: build the model again
+    /// and [`restore`](crate::Model::restore) it.
     #[serde(skip)]
     Custom(Arc<dyn Layer>),
 }

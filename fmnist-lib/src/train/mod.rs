@@ -221,10 +221,9 @@ fn train_epoch(
             of_weights,
         } = model.gradients(&inputs, &labels, step)?;
         if !loss.is_finite() {
-            let step = index + 1;
             return Err(Error::Diverged {
                 epoch,
-                step,
+                step: step.step,
                 loss,
                 learning_rate: rate,
             });
@@ -236,7 +235,7 @@ fn train_epoch(
         seen += indices.len();
         let record = StepRecord {
             epoch,
-            step: index + 1,
+            step: step.step,
             steps,
             loss: (loss_sum / seen as f64) as f32,
             accuracy: right as f32 / seen as f32,

@@ -60,7 +60,8 @@ impl Callback for Bar {
 
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
         self.bar.finish_and_clear();
-        println!("{}", line(record, self.last_epoch));
+        // Where the bar was: standard output may be going to a file.
+        eprintln!("{}", line(record, self.last_epoch));
         Ok(ControlFlow::Continue(()))
     }
 }

@@ -269,6 +269,22 @@ fn settings_that_cannot_work_are_refused() {
         .layer("out", Dense::new(7));
     let error = evaluate(&headless.build(1).unwrap(), &data).unwrap_err();
     assert!(error.to_string().contains("10 scores"), "{error}");
+    // Training says so too, and does not take the rows of a picture for scores.
+    let pictures = ModelSpec::new("m").layer("conv", Conv2d::new(4));
+    for spec in [headless, pictures, ModelSpec::new("empty")] {
+        let error = fit(&spec.build(1).unwrap(), &data, None, quiet(1)).unwrap_err();
+        assert!(error.to_string().contains("10 scores"), "{error}");
+    }
+}
+
+#[test]
+fn a_model_is_shown_in_a_few_words() {
+    let model = three_layer().build(1).unwrap();
+    fit(&model, &striped(8, 1), None, quiet(1)).unwrap();
+    assert_eq!(
+        format!("{model:?}"),
+        "Model { name: \"3_layer\", parameters: 1421194, epochs: 1, .. }"
+    );
 }
 
 /// The kernels that run a whole network at once, against the same network layer by layer: a layer

@@ -12,7 +12,7 @@ pub struct AdamSettings {
     pub beta1: f64,
     /// Decay of the mean of their squares (default 0.999).
     pub beta2: f64,
-    /// Added to the root of the mean square (default 1e-7).
+    /// Added to the uncorrected root of the mean square, the paper's "epsilon hat" (default 1e-7).
     pub epsilon: f64,
 }
 
