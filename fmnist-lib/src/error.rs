@@ -57,7 +57,7 @@ pub enum Error {
     },
 
     /// Reading or writing a file failed.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}: {source}{remedy}", path = path.display(), remedy = remedy(source))]
     Io {
         /// `read`, `write`, `create`…
         action: &'static str,
@@ -74,6 +74,20 @@ pub enum Error {
     /// Candle refused an operation; its message names the shapes.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+/// What the user can do about an I/O error, where that is always the same.
+fn remedy(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space and run this again: models in memory keep what they have learned"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that belongs to you"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

@@ -1,0 +1,56 @@
+# The notebooks in JupyterLab, with a Rust kernel for which everything is compiled and downloaded
+# already: no network is needed to run it. `docker compose up` builds and starts it.
+ARG RUST_VERSION=1.95.0
+
+FROM rust:${RUST_VERSION}-slim-bookworm AS evcxr
+COPY notebooks/kernel/evcxr-version /
+RUN cargo install --quiet --locked --root /opt/evcxr "evcxr_jupyter@$(cat /evcxr-version)"
+
+FROM rust:${RUST_VERSION}-slim-bookworm AS base
+RUN apt-get update -q \
+    && apt-get install -qy --no-install-recommends dataset-fashion-mnist python3 python3-venv tini \
+    # The kernel infers types from the standard library's sources. An image without rustup takes
+    # those of the next compiler that Debian has.
+    && { rustup component add rust-src || { apt-get install -qy --no-install-recommends rust-web-src \
+        && find /usr/src/rustc-* -mindepth 1 -maxdepth 1 ! -name library -exec rm -rf {} +; }; } \
+    && rm -rf /var/lib/apt/lists/*
+ENV FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo
+
+FROM base AS kernel
+COPY --from=evcxr /opt/evcxr /opt/fmnist/cache
+COPY Cargo.toml Cargo.lock /opt/fmnist/
+COPY fmnist-lib /opt/fmnist/fmnist-lib
+COPY notebooks/start.sh /opt/fmnist/notebooks/
+COPY notebooks/kernel /opt/fmnist/notebooks/kernel/
+RUN /opt/fmnist/notebooks/start.sh setup
+
+FROM kernel AS files
+# Without the compiler's manual, and without what is never read here of the crates for Windows: Cargo
+# wants to see their manifests.
+RUN rm -rf "$(rustc --print sysroot)/share/doc" \
+    && find /usr/local/cargo/registry/src/*/win* -type f ! -name Cargo.toml ! -name .cargo-ok ! -path '*/src/lib.rs' -delete
+
+FROM debian:bookworm-slim
+RUN apt-get update -q \
+    && apt-get install -qy --no-install-recommends ca-certificates dataset-fashion-mnist gcc libc6-dev python3 tini \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=files /usr/local/rustup /usr/local/rustup
+COPY --from=files /usr/local/cargo /usr/local/cargo
+COPY --from=files /usr/src /usr/src
+COPY --from=files /opt/fmnist /opt/fmnist
+COPY notebooks/*.ipynb /home/jovyan/work/
+# Any user of the group may run it: `--user` takes the one who owns the mounted folder.
+RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
+    && ln -s /opt/fmnist/fmnist-lib /home/jovyan/fmnist-lib \
+    && ln -s /opt/fmnist/notebooks/start.sh /usr/local/bin/start-notebook.sh \
+    && chown -R jovyan:users /home/jovyan && chmod -R g+rwX /home/jovyan
+ENV PATH=/usr/local/cargo/bin:$PATH CARGO_HOME=/usr/local/cargo RUSTUP_HOME=/usr/local/rustup \
+    FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo \
+    FMNIST_WORK_DIR=/home/jovyan/work FMNIST_ADDRESS=0.0.0.0 FMNIST_IMAGE=1 HOME=/home/jovyan
+USER jovyan
+WORKDIR /home/jovyan/work
+EXPOSE 8888
+HEALTHCHECK --interval=2s --timeout=5s --start-period=60s CMD ["bash", "-c", \
+    "exec 3<>/dev/tcp/127.0.0.1/8888 && printf 'GET /api HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && grep -q '200 OK' <&3"]
+ENTRYPOINT ["tini", "-g", "--"]
+CMD ["start-notebook.sh"]

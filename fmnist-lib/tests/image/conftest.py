@@ -1,0 +1,84 @@
+"""The image under test, brought up by Docker Compose as a user would."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from server import Server
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+IMAGE = "fmnist-notebooks"
+OWNER = 1234  # neither root nor 1000: the notebooks may belong to anybody
+
+
+def command(*arguments, check=True, **options):
+    """Runs a program; returns what it printed, both streams together."""
+    result = subprocess.run([str(one) for one in arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, check=False, **options)
+    assert not check or result.returncode == 0, f"{arguments}:\n{result.stdout}"
+    return result.stdout.strip()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Stack:
+    """A checkout with `docker-compose.yml` and `notebooks/`, owned by a user of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.notebooks = folder, folder / "notebooks"
+        self.port = free_port()
+        self.server = Server(self.port)
+        plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+        self.program = ["docker", "compose"] if plugin else ["docker-compose"]
+        shutil.copy(REPOSITORY / "docker-compose.yml", folder)
+        shutil.copytree(REPOSITORY / "notebooks", self.notebooks)
+        # The notebooks' quick setting, as a user would add a variable of his own.
+        (folder / "docker-compose.override.yml").write_text(
+            'services: {notebooks: {environment: {FMNIST_QUICK: "1"}}}\n')
+        for path in [self.notebooks, *self.notebooks.rglob("*")]:
+            os.chown(path, OWNER, OWNER)
+
+    def compose(self, *arguments, check=True, **environment):
+        settings = {"FMNIST_PORT": self.port, "NB_UID": OWNER, "NB_GID": OWNER} | environment
+        return command(*self.program, "-p", "fmnist-test", *arguments, cwd=self.folder, check=check,
+                       env=os.environ | {name: str(value) for name, value in settings.items()})
+
+    def up(self, **environment):
+        self.compose("up", "-d", "--no-build", **environment)
+        self.server.wait()
+
+    def down(self, *options):
+        self.compose("down", *options)
+
+    def container(self):
+        return self.compose("ps", "-q", "notebooks")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("checkout"))
+    stack.down("--volumes")
+    stack.up()
+    yield stack
+    print(stack.compose("logs", check=False))
+    stack.down("--volumes")
+
+
+@pytest.fixture
+def container():
+    """Starts containers with `docker run`; they are gone after the test."""
+    started = []
+
+    def start(*arguments):
+        started.append(command("docker", "run", "-d", *arguments))
+        return started[-1]
+
+    yield start
+    for name in started:
+        command("docker", "rm", "-f", "-v", name)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds the image and tests it for real: Docker Compose, the server's own API, a browser. Needs root
+# (to cut the container's network), Docker, chromium and python3. Without an engine it says so and
+# is skipped. Options go to pytest: run.sh -k security
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+cd "$here/../../.."
+
+docker info >/dev/null 2>&1 || { echo "image tests: skipped, no Docker engine answers here" && exit 0; }
+started=$SECONDS
+# Classic builds need no network of their own to reach what the host reaches.
+docker build --network host -t fmnist-notebooks .
+echo "image tests: built in $((SECONDS - started)) s"
+docker image inspect -f 'image tests: {{.Size}} bytes' fmnist-notebooks
+
+venv=target/image-test/venv
+[[ -x $venv/bin/pytest ]] || python3 -m venv "$venv"
+"$venv/bin/pip" install -q -r "$here/requirements.txt"
+exec "$venv/bin/pytest" -p no:cacheprovider -ra "$here" "$@"

@@ -1,0 +1,138 @@
+"""A Jupyter server seen from outside, as a browser sees it: HTTP, cookies, WebSockets."""
+
+import json
+import re
+import time
+import uuid
+
+import requests
+import websocket
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Server:
+    """The server at `http://localhost:PORT`."""
+
+    def __init__(self, port, token=None):
+        self.port = port
+        self.url = f"http://localhost:{port}"
+        self.http = requests.Session()
+        if token:
+            self.http.headers["Authorization"] = f"token {token}"
+
+    def wait(self, seconds=60):
+        """Waits until it answers; returns how long that took."""
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            try:
+                if requests.get(f"{self.url}/api", timeout=5).ok:
+                    return time.monotonic() - started
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.1)
+        raise TimeoutError(f"{self.url} does not answer after {seconds} s")
+
+    def request(self, method, path, **options):
+        """A request as JupyterLab makes it: with the cookie against forged requests, and its twin."""
+        if "_xsrf" not in self.http.cookies:
+            self.http.get(f"{self.url}/lab", timeout=30)
+        headers = {"X-XSRFToken": self.http.cookies.get("_xsrf", "")}
+        response = self.http.request(method, self.url + path, headers=headers, timeout=120, **options)
+        response.raise_for_status()
+        return response.json() if response.content else None
+
+    def contents(self, path):
+        return self.request("GET", f"/api/contents/{path}")
+
+    def kernel(self, notebook="test.ipynb", folder=""):
+        return Kernel(self, notebook, folder)
+
+
+class Kernel:
+    """A Rust kernel, started for a notebook."""
+
+    def __init__(self, server, notebook, folder):
+        self.server = server
+        path = f"{folder}/{uuid.uuid4()}-{notebook}".lstrip("/")
+        body = {"kernel": {"name": "rust"}, "name": notebook, "path": path, "type": "notebook"}
+        self.session = server.request("POST", "/api/sessions", json=body)
+        self.id = self.session["kernel"]["id"]
+        self.socket = None
+        self.reconnect()
+
+    def reconnect(self):
+        """Connects anew, as JupyterLab does after a restart."""
+        server = self.server
+        if self.socket:
+            self.socket.close()
+        cookie = "; ".join(f"{name}={value}" for name, value in server.http.cookies.items())
+        self.socket = websocket.create_connection(
+            f"{server.url.replace('http', 'ws')}/api/kernels/{self.id}/channels", cookie=cookie, timeout=300)
+
+    def send(self, code):
+        header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s",
+                  "version": "5.3", "date": ""}
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {},
+                   "allow_stdin": False, "stop_on_error": True}
+        self.socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content,
+                                     "channel": "shell", "buffers": []}))
+        return header["msg_id"]
+
+    def run(self, code):
+        """Runs a cell and returns what it gave."""
+        return self.wait(self.send(code))
+
+    def wait(self, request):
+        result = Result()
+        while not (result.replied and result.idle):
+            message = json.loads(self.socket.recv())
+            if message["parent_header"].get("msg_id") == request:
+                result.add(message["msg_type"], message["content"])
+        # evcxr forwards the streams of a cell without waiting for them, so they may arrive late.
+        self.socket.settimeout(0.1)
+        try:
+            while True:
+                message = json.loads(self.socket.recv())
+                if message["parent_header"].get("msg_id") == request:
+                    result.add(message["msg_type"], message["content"])
+        except websocket.WebSocketTimeoutException:
+            self.socket.settimeout(300)
+        return result
+
+    def stop(self):
+        self.socket.close()
+        self.server.request("DELETE", f"/api/sessions/{self.session['id']}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Result:
+    """What a cell gave."""
+
+    def __init__(self):
+        self.stdout, self.stderr, self.error, self.data = "", "", "", {}
+        self.replied = self.idle = False
+        self.count = None
+
+    def add(self, kind, content):
+        if kind == "stream":
+            setattr(self, content["name"], getattr(self, content["name"]) + content["text"])
+        elif kind == "error":
+            self.error += COLOUR.sub("", "\n".join(content["traceback"]))
+        elif kind in ("execute_result", "display_data"):
+            self.data |= content["data"]
+        elif kind == "execute_reply":
+            self.replied = True
+            self.count = content.get("execution_count")
+        elif kind == "status" and content["execution_state"] == "idle":
+            self.idle = True
+
+    def expect(self):
+        """Itself, unless the cell failed."""
+        assert not self.error and "panicked at" not in self.stderr, self.error + self.stderr
+        return self

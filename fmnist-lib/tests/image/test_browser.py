@@ -1,0 +1,82 @@
+"""JupyterLab in a real browser, as a person uses it; screenshots are kept for a person to look at."""
+
+import json
+import re
+import time
+from xml.etree import ElementTree
+
+import pytest
+from conftest import OWNER, REPOSITORY
+from playwright.sync_api import expect, sync_playwright
+
+SCREENSHOTS = REPOSITORY / "target" / "image-test"
+NOTEBOOK = "01-the-report-reproduced.ipynb"
+MINUTES = 60_000  # in playwright's milliseconds
+
+
+@pytest.fixture
+def page():
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        page = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+        yield page
+        browser.close()
+
+
+def menu(page, *entries):
+    for entry in entries:
+        page.get_by_role("menuitem", name=re.compile(f"^{entry}")).first.click()
+
+
+def test_open_run_all_look_download(stack, page):
+    page.goto(f"{stack.server.url}/lab")
+    page.get_by_role("listitem", name=re.compile(f"^Name: {NOTEBOOK}")).dblclick()
+    notebook = page.locator(".jp-NotebookPanel:visible")
+    status = notebook.locator(".jp-Notebook-ExecutionIndicator")
+    expect(status).to_have_attribute("data-status", "idle", timeout=2 * MINUTES)
+    assert page.get_by_text("Would you like to get notified").count() == 0
+    page.screenshot(path=SCREENSHOTS / "1-opened.png")
+
+    menu(page, "Run", "Run All Cells")
+    expect(status).to_have_attribute("data-status", "busy", timeout=MINUTES)
+    expect(status).to_have_attribute("data-status", "idle", timeout=10 * MINUTES)
+    for number, text in enumerate(["Training and validation", "The three side by side", "Which clothes does"], 2):
+        show(page, notebook, text)
+        page.screenshot(path=SCREENSHOTS / f"{number}-ran.png")
+    # The picture below "The three side by side" is drawn, not an empty frame.
+    show(page, notebook, "The three side by side")
+    sizes = notebook.locator(".jp-OutputArea img:visible").evaluate_all("all => all.map(one => one.naturalWidth)")
+    assert sizes and min(sizes) > 300, sizes
+
+    before = time.time()
+    page.keyboard.press("Control+s")
+    path = stack.notebooks / NOTEBOOK
+    while path.stat().st_mtime < before and time.time() < before + 30:
+        time.sleep(0.2)
+    code = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    assert not [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"]
+    assert path.stat().st_uid == OWNER
+
+    page.get_by_role("listitem", name=re.compile("^Name: accuracy.svg")).click(button="right")
+    with page.expect_download() as download:
+        menu(page, "Download")
+    svg = ElementTree.parse(download.value.path()).getroot()
+    curves = [text for text in svg.itertext() if text.strip() in ("1_Layer", "2_Layer", "3_layer")]
+    assert len(curves) == 3, list(svg.itertext())
+
+
+def show(page, notebook, text):
+    """Scrolls down to a heading, as a reader does: JupyterLab builds only the cells in view."""
+    notebook.locator(".jp-WindowedPanel-outer").first.evaluate("it => it.scrollTo(0, 0)")
+    heading = notebook.locator(".jp-MarkdownOutput").get_by_text(text).first
+    for _ in range(100):
+        if heading.count() and heading.is_visible():
+            box = heading.bounding_box()
+            if box and 0 < box["y"] < 300:
+                break
+        notebook.locator(".jp-WindowedPanel-outer").first.evaluate("it => it.scrollBy(0, 150)")
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)

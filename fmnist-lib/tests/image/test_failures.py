@@ -1,0 +1,69 @@
+"""What goes wrong on a user's machine: a clear message, and nothing lost."""
+
+import socket
+import time
+
+from conftest import IMAGE, Server, command, free_port
+
+LOAD = """:dep fmnist-lib = { path = "../fmnist-lib" }
+use fmnist_lib::*;
+let data = FashionMnist::load()?;
+let (train, validation) = Split::new(0.8, 1).apply(&data.train)?;
+let model = one_layer().build(1)?;"""
+CONFIG = 'FitConfig::default().epochs(8).checkpoint("run.safetensors")'
+
+
+def test_the_port_is_in_use(stack):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = stack.compose("up", "-d", "--no-build", check=False, FMNIST_PORT=port)
+    stack.up()
+    assert f":{port}" in message and "in use" in message or "already allocated" in message, message
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    mount = f"{tmp_path}:/home/jovyan/work"
+    message = command("docker", "run", "--rm", "-v", f"{mount}:ro", IMAGE, check=False)
+    assert "nothing can be saved in /home/jovyan/work: Read-only file system" in message, message
+    tmp_path.chmod(0o755)
+    message = command("docker", "run", "--rm", "-v", mount, IMAGE, check=False)
+    assert "it belongs to user 0:0, and this is user 1000:100" in message, message
+    assert "NB_UID=0 NB_GID=0 docker compose up" in message, message
+
+
+def test_the_disk_is_full(container):
+    """The checkpoint of the first epoch does not fit; the model does not care."""
+    port = free_port()
+    container("--mount", "type=tmpfs,destination=/home/jovyan/work,tmpfs-size=1m,tmpfs-mode=1777",
+              "-p", f"127.0.0.1:{port}:8888", IMAGE)
+    server = Server(port)
+    server.wait()
+    with server.kernel() as kernel:
+        kernel.run(LOAD).expect()
+        result = kernel.run(f"fit(&model, &train, &validation, {CONFIG})?;")
+        assert "run.safetensors: No space left on device" in result.stderr, result.stderr
+        assert "free some space" in result.stderr, result.stderr
+        result = kernel.run('println!("{} {}", model.history().epochs.len(), evaluate(&model, &data.test)?);')
+        assert result.expect().stdout.startswith("1 "), result.stdout
+
+
+def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
+    """Training goes on from the checkpoint, to the very same end."""
+    kernel = stack.server.kernel()
+    kernel.run(LOAD).expect()
+    kernel.send(f"fit(&model, &train, &validation, {CONFIG})?;")
+    while not (stack.notebooks / "run.safetensors").exists():
+        time.sleep(0.05)
+    time.sleep(0.3)
+    command("docker", "kill", stack.container())
+    stack.up()
+    with stack.server.kernel() as kernel:
+        kernel.run(LOAD).expect()
+        losses = 'println!("{:?}", {}.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
+        kernel.run('let (resumed, rest) = resume("run.safetensors", &train, &validation)?;').expect()
+        ran = int(kernel.run('println!("{}", rest.history.epochs.len());').expect().stdout)
+        assert 0 < ran < 8, "the container was killed before or after the run"
+        kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(8))?;").expect()
+        ends = [kernel.run(losses.replace("{}.h", f"{name}.h")).expect().stdout for name in ("resumed", "model")]
+        assert ends[0] == ends[1]
+        assert ends[0].count("Some") == 8

@@ -1,0 +1,67 @@
+"""The same server without Docker."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from conftest import REPOSITORY, command, free_port
+from server import Server
+from test_notebooks import DEPENDENCY, TENSOR
+
+START = REPOSITORY / "notebooks" / "start.sh"
+
+
+@pytest.fixture
+def server():
+    port = free_port()
+    process = subprocess.Popen([START, "--port", str(port)])
+    server = Server(port)
+    server.wait(seconds=1800)  # a first start compiles everything
+    yield server
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    # The kernels that were kept ready went with it.
+    time.sleep(3)
+    assert not command("pgrep", "-f", str(port), check=False)
+    assert not command("pgrep", "-fa", "pool.py", check=False)
+
+
+def test_kernels_are_ready_and_count_from_one(server):
+    with server.kernel() as first, server.kernel() as second:
+        for kernel in (first, second):
+            result = kernel.run(DEPENDENCY + TENSOR).expect()
+            assert "6" in result.stdout
+            assert result.count == 1
+            # What the warm-up defined is gone.
+            assert "cannot find value `warm`" in kernel.run("&warm").error
+
+
+def test_a_kernel_that_is_killed_can_be_started_again(server):
+    with server.kernel() as kernel:
+        kernel.run("let x = 1;").expect()
+        server.request("POST", f"/api/kernels/{kernel.id}/restart")
+        kernel.reconnect()
+        assert "cannot find value `x`" in kernel.run("&x").error
+        assert "3" in kernel.run("1 + 2").expect().data["text/plain"]
+
+
+def test_a_notebook_in_another_folder_gets_a_kernel_there(server):
+    folder = f"notebooks-{os.getpid()}"
+    (START.parent / folder).mkdir()
+    try:
+        with server.kernel(folder=folder) as kernel:
+            here = 'println!("{}", std::env::current_dir()?.display());'
+            assert kernel.run(here).expect().stdout.strip().endswith(f"/{folder}")
+    finally:
+        (START.parent / folder).rmdir()
+
+
+def test_the_port_is_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = command(START, "--port", port, check=False)
+    assert f"port {port} is in use: stop what listens there, or choose another with --port" in message

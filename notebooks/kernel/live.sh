@@ -1,0 +1,92 @@
+# One kernel, in its own copy of the template. Read by start.sh.
+
+# Where kernels write: beside the template or, where that is read-only, in the user's cache.
+live_folder() { [[ -w $CACHE/kernel ]] && echo "$CACHE/kernel" || echo "$USER_CACHE/kernel"; }
+
+kernel() {
+    [[ $# -eq 1 ]] || die "usage: start.sh kernel CONNECTION_FILE"
+    local live directory=${FMNIST_KERNEL_DIR:-} status=0
+    if [[ -S ${FMNIST_POOL:-} ]]; then
+        "$VENV/bin/python" "$NOTEBOOKS/kernel/relay.py" "$1" || status=$?
+        [[ $status -eq 3 ]] || exit $status
+    fi
+    live=$(live_folder)
+    if [[ -z $directory ]]; then
+        directory=$live/live-$$
+        claim "$live" "$directory"
+        # In a session of its own, because Jupyter kills this one soon after it asked it to end.
+        trap 'setsid rm -rf "'"$directory"'" &' EXIT
+    fi
+    . "$directory/toolchain"
+    export FMNIST_CARGO RUST_SRC_PATH PATH=$TOOLCHAIN_PROGRAMS:$PATH
+    export EVCXR_TMPDIR=$directory/ctx EVCXR_CONFIG_DIR=$NOTEBOOKS/kernel
+    # evcxr moves each cell's library out of the folder that its relative run path starts from.
+    export LD_LIBRARY_PATH=$TOOLCHAIN_LIBRARIES:$EVCXR_TMPDIR/target/$TOOLCHAIN_HOST/debug/deps${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    cargo_home "${FMNIST_CARGO_HOME:-$live/cargo}"
+    "$(find_evcxr)" --control_file "$1" &
+    # Without its stderr, bash does not report the signal that ended the kernel.
+    trap 'exec 2>/dev/null; kill -TERM $!' INT TERM HUP
+    wait $! || wait $!
+}
+
+# Makes this process's own copy of the template and clears away the copies of dead kernels. A copy
+# is alive for as long as some process of its kernel holds its lock file open.
+claim() {
+    local old
+    mkdir -p "$1"
+    exec 8>"$1/lock"
+    flock 8
+    for old in "$1"/live-*; do
+        [[ ! -d $old ]] || flock --nonblock "$old/lock" rm -rf "$old" || true
+    done
+    [[ -f $TEMPLATE/stamp ]] || die "the kernel is not set up: run notebooks/start.sh setup"
+    mkdir -p "$2"
+    exec 9>"$2/lock"
+    flock 9
+    copy_template "$TEMPLATE" "$2"
+    exec 8>&-
+}
+
+# Copies a workspace: links to what is never written again, real copies of all the rest, so that
+# nothing Cargo does in one copy (its lock files included) is felt in another. The links are hard, so
+# that a copy outlives a new template; an image's template stays, and lies on another file system.
+copy_template() {
+    local link=-l final=(-name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -name 'build*script*')
+    # What a user's change of the library makes anew, where there can be one.
+    [[ -w $1 ]] && final=(\( "${final[@]}" \) ! -name '*fmnist*') || link=-s
+    mkdir -p "$2"
+    cp -a $link "$1/." "$2/"
+    (cd "$1" && find . -type f ! \( "${final[@]}" \) -print0 |
+        xargs -0 -r cp -a --parents --remove-destination -t "$2")
+}
+
+# A CARGO_HOME that differs from the user's in one thing: rust-analyzer looks for cargo there first,
+# and is to find metadata.py. Downloads are shared with the user's own or, where that is an image's,
+# start with what the image has and are kept with the user. Its path must be the same as when the
+# template was compiled, or Cargo compiles everything anew.
+cargo_home() {
+    local theirs=${CARGO_HOME:-$HOME/.cargo} entry index
+    mkdir -p "$1/bin"
+    cat >"$1/bin/cargo.$$" <<TEXT
+#!/bin/sh
+case " \$* " in
+*" metadata "*) exec "$VENV/bin/python" -SE "$NOTEBOOKS/kernel/metadata.py" "\$@" ;;
+*) exec "$FMNIST_CARGO" "\$@" ;;
+esac
+TEXT
+    chmod +x "$1/bin/cargo.$$" && mv "$1/bin/cargo.$$" "$1/bin/cargo"
+    if [[ -w $theirs ]]; then
+        mkdir -p "$theirs/registry" "$theirs/git"
+        for entry in registry git config.toml credentials.toml; do
+            [[ ! -e $theirs/$entry ]] || ln -sfn "$theirs/$entry" "$1/$entry"
+        done
+    else
+        for entry in "$theirs"/registry/{src,cache}/*; do
+            index=$1/registry/${entry#"$theirs/registry/"}
+            mkdir -p "$index"
+            ln -s -t "$index" "$entry"/* 2>/dev/null || true
+        done
+        cp -r --update "$theirs/registry/index" "$1/registry/"
+    fi
+    export CARGO_HOME=$1 CARGO_CACHE_AUTO_CLEAN_FREQUENCY=never
+}

@@ -1,0 +1,127 @@
+"""Keeps one Rust kernel ready, so that a notebook need not wait for it.
+
+A kernel that has just been started needs some seconds to read Candle's and the standard library's
+sources. The server starts this program, which does that ahead of time; a notebook's kernel
+(relay.py) then asks here, over the socket FMNIST_POOL, for the one that is ready. It holds it for as
+long as it holds the connection. When the server ends, so do all of them.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from jupyter_client import AsyncKernelClient
+from jupyter_client.connect import write_connection_file
+
+START = Path(__file__).resolve().parent.parent / "start.sh"
+PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
+# Leaves nothing behind but the dependency: a variable that is moved out is forgotten.
+WARM_UP = [
+    ':dep fmnist-lib = { path = "../fmnist-lib" }',
+    "let warm = fmnist_lib::candle_core::Tensor::ones((2, 3), fmnist_lib::candle_core::DType::F32, "
+    "&fmnist_lib::candle_core::Device::Cpu)?;",
+    "drop(warm);",
+]
+
+
+class Spare:
+    """A kernel that has run the warm-up, and how many cells that were to it."""
+
+    async def start(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
+        path = os.path.join(self.folder.name, "connection.json")
+        _, self.connection = write_connection_file(path, key=secrets.token_hex().encode())
+        environment = {name: value for name, value in os.environ.items() if name != "FMNIST_POOL"}
+        self.process = await asyncio.create_subprocess_exec(
+            START, "kernel", path, env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
+        ends = [asyncio.ensure_future(self.process.wait()), asyncio.ensure_future(self.warm_up(path))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not ends[1].done():
+                raise RuntimeError(f"it ended with status {self.process.returncode}")
+            ends[1].result()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            ends[1].cancel()
+        return self
+
+    async def warm_up(self, path):
+        client = AsyncKernelClient(connection_file=path)
+        client.load_connection_file()
+        client.start_channels(hb=False)
+        try:
+            for cell in WARM_UP:
+                reply = await client.execute(cell, reply=True, timeout=600)
+                self.count = reply["content"]["execution_count"]
+        finally:
+            client.stop_channels()
+
+    def stop(self):
+        if self.process.returncode is None:
+            # Its shell then clears away what the others leave.
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.folder.cleanup()
+
+
+class Pool:
+    def __init__(self):
+        self.given = set()
+        self.next = asyncio.create_task(Spare().start())
+
+    async def later(self):
+        await asyncio.sleep(PAUSE)
+        return await Spare().start()
+
+    async def give(self, reader, writer):
+        """Answers a relay: with a kernel, or with null where the notebook must start its own."""
+        request = json.loads(await reader.readline())
+        spare = None
+        if request["folder"] == os.getcwd():
+            ready, self.next = self.next, asyncio.create_task(self.later())
+            try:
+                spare = await ready
+            except Exception as error:
+                print(f"pool.py: no kernel could be made ready: {error!r}", file=sys.stderr)
+        if spare:
+            self.given.add(spare)
+            answer = {"connection": spare.connection, "count": spare.count}
+            writer.write(json.dumps(answer, default=bytes.decode).encode() + b"\n")
+            ends = [asyncio.ensure_future(reader.read()), asyncio.ensure_future(spare.process.wait())]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            spare.stop()
+            self.given.discard(spare)
+        else:
+            writer.write(b"null\n")
+        writer.close()
+
+    async def end(self):
+        if self.next.done() and not self.next.exception():
+            self.next.result().stop()
+        self.next.cancel()
+        for spare in self.given:
+            spare.stop()
+        await asyncio.gather(self.next, return_exceptions=True)
+
+
+async def main():
+    server = os.getppid()
+    pool = Pool()
+    address = os.environ["FMNIST_POOL"]
+    await asyncio.start_unix_server(pool.give, address)
+    try:
+        while os.getppid() == server:
+            await asyncio.sleep(1)
+    finally:
+        os.unlink(address)
+        await pool.end()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
