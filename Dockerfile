@@ -8,7 +8,7 @@ RUN cargo install --quiet --locked --root /opt/evcxr "evcxr_jupyter@$(cat /evcxr
 
 FROM rust:${RUST_VERSION}-slim-bookworm AS base
 RUN apt-get update -q \
-    && apt-get install -qy --no-install-recommends dataset-fashion-mnist python3 python3-venv tini \
+    && apt-get install -qy --no-install-recommends dataset-fashion-mnist python3 python3-venv \
     # The kernel infers types from the standard library's sources. An image without rustup takes
     # those of the next compiler that Debian has.
     && { rustup component add rust-src || { apt-get install -qy --no-install-recommends rust-web-src \
@@ -46,7 +46,7 @@ RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && chown -R jovyan:users /home/jovyan && chmod -R g+rwX /home/jovyan
 ENV PATH=/usr/local/cargo/bin:$PATH CARGO_HOME=/usr/local/cargo RUSTUP_HOME=/usr/local/rustup \
     FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo \
-    FMNIST_WORK_DIR=/home/jovyan/work FMNIST_ADDRESS=0.0.0.0 FMNIST_IMAGE=1 HOME=/home/jovyan
+    FMNIST_WORK_DIR=/home/jovyan/work FMNIST_ADDRESS=0.0.0.0 HOME=/home/jovyan
 USER jovyan
 WORKDIR /home/jovyan/work
 EXPOSE 8888

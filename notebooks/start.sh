@@ -65,9 +65,12 @@ check_work() {
     local probe
     probe=$(mktemp "$1/.start-XXXXXX" 2>&1) && rm "$probe" && return
     say "nothing can be saved in $1: ${probe##*: }"
-    say "it belongs to user $(stat -c %u:%g "$1"), and this is user $(id -u):$(id -g)"
-    [[ -z ${FMNIST_IMAGE:-} ]] ||
-        say "start as that user, NB_UID=$(stat -c %u "$1") NB_GID=$(stat -c %g "$1") docker compose up, and mount the folder without :ro"
+    if [[ $probe == *Read-only* ]]; then
+        say "mount it without :ro"
+    else
+        say "it belongs to user $(stat -c %u:%g "$1"), and this is user $(id -u):$(id -g): give it to this user with chown or,"
+        say "in Docker, start as its owner: NB_UID=$(stat -c %u "$1") NB_GID=$(stat -c %g "$1") docker compose up"
+    fi
     exit 1
 }
 

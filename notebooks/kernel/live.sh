@@ -47,17 +47,33 @@ claim() {
     exec 8>&-
 }
 
-# Copies a workspace: links to what is never written again, real copies of all the rest, so that
-# nothing Cargo does in one copy (its lock files included) is felt in another. The links are hard, so
-# that a copy outlives a new template; an image's template stays, and lies on another file system.
+# Copies a workspace: hard links to what is never written again, real copies of all the rest, so
+# that nothing Cargo does in one copy (its lock files included) is felt in another, and a copy
+# outlives a new template.
 copy_template() {
-    local link=-l final=(-name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -name 'build*script*')
-    # What a user's change of the library makes anew, where there can be one.
-    [[ -w $1 ]] && final=(\( "${final[@]}" \) ! -name '*fmnist*') || link=-s
+    [[ -w $1 ]] || { link_template "$@" && return; }
+    # Not what a user's change of the library makes anew.
+    local final=(\( -name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -name 'build*script*' \) ! -name '*fmnist*')
     mkdir -p "$2"
-    cp -a $link "$1/." "$2/"
+    cp -al "$1/." "$2/"
     (cd "$1" && find . -type f ! \( "${final[@]}" \) -print0 |
         xargs -0 -r cp -a --parents --remove-destination -t "$2")
+}
+
+# The same for an image's template, which nobody can write to and which lies on another file system:
+# symbolic links, whole folders at a time. A new container makes some thousand files slowly.
+link_template() {
+    local folder
+    mkdir -p "$2"
+    (cd "$1" && find . -path './ctx/target/*/debug/*' -prune -o -path './ctx/target/debug/*' -prune -o \
+        -type f -print0 | xargs -0 cp -a --parents -t "$2")
+    for folder in "$1"/ctx/target/{,*/}debug; do
+        mkdir -p "$2${folder#"$1"}"/{.fingerprint,build,deps}
+        find "$folder" -maxdepth 1 -type f ! -name '.*' -exec ln -s -t "$2${folder#"$1"}" {} +
+        for folder in "$folder"/{.fingerprint,build,deps}; do
+            ln -s -t "$2${folder#"$1"}" "$folder"/*
+        done
+    done
 }
 
 # A CARGO_HOME that differs from the user's in one thing: rust-analyzer looks for cargo there first,

@@ -139,9 +139,9 @@ setup_template() {
 
 # Line 1: what forces a rebuild from nothing. Line 2: what forces a rebuild of fmnist-lib.
 template_stamp() {
-    echo "$(rustc -vV | tr '\n' ' ')$EVCXR_VERSION $(declare -f write_workspace | sha256sum)"
+    echo "$(rustc -vV | tr '\n' ' ')$EVCXR_VERSION $(declare -f write_workspace write_toolchain rust_sources | sha256sum)"
     (cd "$ROOT" && find Cargo.toml Cargo.lock fmnist-lib/Cargo.toml fmnist-lib/src \
-        notebooks/kernel -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | tr -d '\n' && pwd)
+        notebooks/kernel/warm-up.rs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | tr -d '\n' && pwd)
 }
 
 write_workspace() {

@@ -84,11 +84,12 @@ class Kernel:
         return self.wait(self.send(code))
 
     def wait(self, request):
-        result = Result()
+        started, result = time.monotonic(), Result()
         while not (result.replied and result.idle):
             message = json.loads(self.socket.recv())
             if message["parent_header"].get("msg_id") == request:
                 result.add(message["msg_type"], message["content"])
+        result.seconds = time.monotonic() - started
         # evcxr forwards the streams of a cell without waiting for them, so they may arrive late.
         self.socket.settimeout(0.1)
         try:
@@ -117,7 +118,7 @@ class Result:
     def __init__(self):
         self.stdout, self.stderr, self.error, self.data = "", "", "", {}
         self.replied = self.idle = False
-        self.count = None
+        self.count, self.seconds = None, None
 
     def add(self, kind, content):
         if kind == "stream":

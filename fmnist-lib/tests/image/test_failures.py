@@ -23,6 +23,7 @@ def test_the_port_is_in_use(stack):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     mount = f"{tmp_path}:/home/jovyan/work"
+    tmp_path.chmod(0o777)
     message = command("docker", "run", "--rm", "-v", f"{mount}:ro", IMAGE, check=False)
     assert "nothing can be saved in /home/jovyan/work: Read-only file system" in message, message
     tmp_path.chmod(0o755)
@@ -34,7 +35,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 def test_the_disk_is_full(container):
     """The checkpoint of the first epoch does not fit; the model does not care."""
     port = free_port()
-    container("--mount", "type=tmpfs,destination=/home/jovyan/work,tmpfs-size=1m,tmpfs-mode=1777",
+    container("--tmpfs", "/home/jovyan/work:size=1m,uid=1000",
               "-p", f"127.0.0.1:{port}:8888", IMAGE)
     server = Server(port)
     server.wait()
@@ -60,8 +61,8 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
     with stack.server.kernel() as kernel:
         kernel.run(LOAD).expect()
         losses = 'println!("{:?}", {}.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
-        kernel.run('let (resumed, rest) = resume("run.safetensors", &train, &validation)?;').expect()
-        ran = int(kernel.run('println!("{}", rest.history.epochs.len());').expect().stdout)
+        resumed = kernel.run('let (resumed, _) = resume("run.safetensors", &train, &validation)?;').expect()
+        ran = resumed.stdout.count("Epoch ")
         assert 0 < ran < 8, "the container was killed before or after the run"
         kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(8))?;").expect()
         ends = [kernel.run(losses.replace("{}.h", f"{name}.h")).expect().stdout for name in ("resumed", "model")]
