@@ -63,15 +63,15 @@ copy_template() {
 # The same for an image's template, which nobody can write to and which lies on another file system:
 # symbolic links, whole folders at a time. A new container makes some thousand files slowly.
 link_template() {
-    local folder
+    local profile copy folder
     mkdir -p "$2"
-    (cd "$1" && find . -path './ctx/target/*/debug/*' -prune -o -path './ctx/target/debug/*' -prune -o \
-        -type f -print0 | xargs -0 cp -a --parents -t "$2")
-    for folder in "$1"/ctx/target/{,*/}debug; do
-        mkdir -p "$2${folder#"$1"}"/{.fingerprint,build,deps}
-        find "$folder" -maxdepth 1 -type f ! -name '.*' -exec ln -s -t "$2${folder#"$1"}" {} +
-        for folder in "$folder"/{.fingerprint,build,deps}; do
-            ln -s -t "$2${folder#"$1"}" "$folder"/*
+    (cd "$1" && find . -path './ctx/target/*debug/*' -prune -o -type f -print0 | xargs -0 cp -a --parents -t "$2")
+    for profile in "$1"/ctx/target/{,*/}debug; do
+        copy=$2${profile#"$1"}
+        mkdir -p "$copy"/{.fingerprint,build,deps}
+        find "$profile" -maxdepth 1 -type f ! -name '.*' -exec ln -s -t "$copy" {} +
+        for folder in .fingerprint build deps; do
+            ln -s -t "$copy/$folder" "$profile/$folder"/*
         done
     done
 }
