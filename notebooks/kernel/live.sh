@@ -5,7 +5,7 @@ live_folder() { [[ -w $CACHE/kernel ]] && echo "$CACHE/kernel" || echo "$USER_CA
 
 kernel() {
     [[ $# -eq 1 ]] || die "usage: start.sh kernel CONNECTION_FILE"
-    local live directory=${FMNIST_KERNEL_DIR:-} status=0
+    local live libraries directory=${FMNIST_KERNEL_DIR:-} status=0
     if [[ -S ${FMNIST_POOL:-} ]]; then
         "$VENV/bin/python" "$NOTEBOOKS/kernel/relay.py" "$1" || status=$?
         [[ $status -eq 3 ]] || exit $status
@@ -20,8 +20,11 @@ kernel() {
     . "$directory/toolchain"
     export FMNIST_CARGO RUST_SRC_PATH PATH=$TOOLCHAIN_PROGRAMS:$PATH
     export EVCXR_TMPDIR=$directory/ctx EVCXR_CONFIG_DIR=$NOTEBOOKS/kernel
-    # evcxr moves each cell's library out of the folder that its relative run path starts from.
-    export LD_LIBRARY_PATH=$TOOLCHAIN_LIBRARIES:$EVCXR_TMPDIR/target/$TOOLCHAIN_HOST/debug/deps${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    # evcxr moves each cell's library out of the folder that its relative run path starts from. A
+    # folder that is not there when the process starts is never searched again.
+    libraries=$EVCXR_TMPDIR/target/$TOOLCHAIN_HOST/debug/deps
+    mkdir -p "$libraries"
+    export LD_LIBRARY_PATH=$TOOLCHAIN_LIBRARIES:$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     cargo_home "${FMNIST_CARGO_HOME:-$live/cargo}"
     "$(find_evcxr)" --control_file "$1" &
     # Without its stderr, bash does not report the signal that ended the kernel.
