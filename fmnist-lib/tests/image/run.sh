@@ -7,6 +7,8 @@ here=$(dirname "$(readlink -f "$0")")
 cd "$here/../../.."
 
 docker info >/dev/null 2>&1 || { echo "image tests: skipped, no Docker engine answers here" && exit 0; }
+# Debian's docker.io comes without the newer builder.
+docker buildx version >/dev/null 2>&1 || export DOCKER_BUILDKIT=0
 started=$SECONDS
 # Classic builds need no network of their own to reach what the host reaches.
 docker build --network host -t fmnist-notebooks .
