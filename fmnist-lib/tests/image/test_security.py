@@ -27,13 +27,13 @@ def test_a_foreign_host_name_is_refused(stack):
 
 
 def test_another_sites_page_can_start_no_kernel(stack):
-    stack.server.request("GET", "/api/kernels")
+    before = stack.server.request("GET", "/api/kernels")
     token = stack.server.http.cookies["_xsrf"]
     headers = {"Origin": EVIL, "X-XSRFToken": token}
     forged = requests.post(f"{stack.server.url}/api/kernels", json={}, headers=headers, cookies={"_xsrf": token}, timeout=30)
     assert forged.status_code == 404, forged.text  # how Jupyter answers a blocked origin
     assert "Blocking Cross Origin" in command("docker", "logs", stack.container())
-    assert stack.server.request("GET", "/api/kernels") == []
+    assert len(stack.server.request("GET", "/api/kernels")) == len(before)
 
 
 def test_a_post_without_the_xsrf_token_is_refused(stack):

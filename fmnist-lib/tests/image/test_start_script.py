@@ -26,8 +26,8 @@ def server():
     process.wait(timeout=60)
     # The kernels that were kept ready went with it.
     time.sleep(3)
-    assert not command("pgrep", "-f", str(port), check=False)
-    assert not command("pgrep", "-fa", "pool.py", check=False)
+    assert not command("pgrep", "-fa", START.parent / "kernel" / "pool.py", check=False)
+    assert not command("pgrep", "-fa", "--", f"--ServerApp.port={port}", check=False)
 
 
 def test_kernels_are_ready_and_count_from_one(server):
