@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """How long a user waits for the image, beside a Keras notebook on the same machine.
 
     measure.py [PYTHON_WITH_KERAS]
