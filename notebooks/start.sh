@@ -22,7 +22,7 @@ notebooks/start.sh run [--quick] [--inplace | --output-dir DIR] NOTEBOOK...
 notebooks/start.sh setup
     Only set up what is missing.
 notebooks/start.sh kernel CONNECTION_FILE
-    What Jupyter runs to start a kernel.
+    What Jupyter runs to start a kernel: relay.py, and evcxr behind it.
 
 Environment: FMNIST_PORT (8888), JUPYTER_TOKEN (none), FMNIST_CACHE_DIR (~/.cache/fmnist-lib),
 FMNIST_WORK_DIR (the notebooks that are served; this folder).
@@ -47,7 +47,7 @@ serve() {
     [[ $EUID -ne 0 ]] || options+=(--allow-root)
     # Without a token only this machine is served: Jupyter's Host check stays on, whatever the address.
     [[ -n ${JUPYTER_TOKEN:-} ]] || options+=("--IdentityProvider.token=")
-    export FMNIST_POOL
+    export FMNIST_POOL FMNIST_LIVE=1 # `fit` then shows how it goes while it runs
     FMNIST_POOL=$(live_folder)/pool-$$.sock
     mkdir -p "$(dirname "$FMNIST_POOL")"
     (cd "$work" && exec "$VENV/bin/python" "$NOTEBOOKS/kernel/pool.py") &
@@ -77,6 +77,7 @@ check_work() {
 run() {
     [[ $# -gt 0 ]] || { usage >&2 && exit 2; }
     setup
+    unset FMNIST_POOL FMNIST_LIVE
     export PYTHONDONTWRITEBYTECODE=1
     exec "$VENV/bin/python" "$NOTEBOOKS/kernel/run.py" "$@"
 }
@@ -85,7 +86,8 @@ main() {
     case ${1:-} in
     setup) setup ;;
     run) shift && run "$@" ;;
-    kernel) shift && kernel "$@" ;;
+    kernel) shift && exec "$VENV/bin/python" "$NOTEBOOKS/kernel/relay.py" "$@" ;;
+    evcxr) shift && evcxr "$@" ;;
     help | --help | -h) usage ;;
     "" | -*) serve "$@" ;;
     *) say "unknown command \"$1\"" && usage >&2 && exit 2 ;;

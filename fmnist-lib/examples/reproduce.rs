@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fmnist_lib::{
-    Comparison, Dataset, FashionMnist, FitConfig, Model, ModelSpec, Result, Split, evaluate, fit,
-    one_layer, plot, resume, three_layer, two_layer,
+    Comparison, Dataset, Ended, Error, FashionMnist, FitConfig, Model, ModelSpec, Result, Split,
+    evaluate, fit, one_layer, plot, resume, three_layer, two_layer,
 };
 
 #[derive(Parser)]
@@ -45,6 +45,10 @@ struct Options {
 fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => {
+            eprintln!("interrupted: run the same command again to go on");
+            ExitCode::from(130)
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -111,24 +115,29 @@ fn train_or_resume(
         options.train_fraction
     );
     let checkpoint = options.out.join(format!("{name}.safetensors"));
-    if checkpoint.exists() {
-        return Ok(resume(&checkpoint, train, validation)?.0);
+    let (model, run) = if checkpoint.exists() {
+        resume(&checkpoint, train, validation)?
+    } else {
+        create(&options.out)?;
+        let model = spec.build(seed)?;
+        let config = FitConfig::default()
+            .epochs(options.epochs)
+            .batch_size(options.batch_size)
+            .learning_rate(options.learning_rate)
+            .seed(seed)
+            .csv(options.out.join(format!("{name}.csv")))
+            .checkpoint(checkpoint);
+        let run = fit(&model, train, validation, config)?;
+        (model, run)
+    };
+    match run.ended {
+        Ended::Interrupted => Err(Error::Interrupted),
+        _ => Ok(model),
     }
-    create(&options.out)?;
-    let model = spec.build(seed)?;
-    let config = FitConfig::default()
-        .epochs(options.epochs)
-        .batch_size(options.batch_size)
-        .learning_rate(options.learning_rate)
-        .seed(seed)
-        .csv(options.out.join(format!("{name}.csv")))
-        .checkpoint(checkpoint);
-    fit(&model, train, validation, config)?;
-    Ok(model)
 }
 
 fn create(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| fmnist_lib::Error::Io {
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io {
         action: "create",
         path: folder.into(),
         source,

@@ -185,7 +185,8 @@ impl EarlyStopping {
 /// What [`fit`](crate::fit) shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verbose {
-    /// A progress bar on a terminal, one line per epoch elsewhere.
+    /// In a notebook that `notebooks/start.sh` serves, a progress bar and curves that move; on a
+    /// terminal, a progress bar; elsewhere, one line per epoch.
     #[default]
     Auto,
     /// One line per epoch.

@@ -1,15 +1,14 @@
 //! Rich output in an evcxr notebook: one bundle of the same thing in several formats.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Map, Value, json};
 
 /// Shows `parts`, pairs of (MIME type, content), as one output of the cell; the front end picks
 /// the format it likes best. Binary content must be base64.
 pub(crate) fn emit(parts: &[(&str, &str)]) {
-    let mut out = std::io::stdout().lock();
-    // A notebook that has gone away is no reason to panic in the cell that was drawing.
-    let _ = out
-        .write_all(bundle(parts).as_bytes())
-        .and_then(|()| out.flush());
+    write(&bundle(parts));
 }
 
 fn bundle(parts: &[(&str, &str)]) -> String {
@@ -22,6 +21,43 @@ fn bundle(parts: &[(&str, &str)]) -> String {
             )
         })
         .collect()
+}
+
+/// Whether the notebook shows a [`LiveOutput`]; notebooks/start.sh sets this for those it serves.
+pub(crate) fn is_live() -> bool {
+    std::env::var_os("FMNIST_LIVE").is_some_and(|value| value == "1")
+}
+
+/// An output that changes while its cell runs. evcxr shows a bundle only when the cell has ended;
+/// this goes as a line that notebooks/kernel/cells.py takes out of what the cell prints.
+pub(crate) struct LiveOutput {
+    id: String,
+}
+
+impl LiveOutput {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            id: format!("fmnist-{}-{count}", std::process::id()),
+        }
+    }
+
+    /// Shows `parts` as in [`emit`], in the place of what was there.
+    pub(crate) fn show(&self, parts: &[(&str, &str)]) {
+        let data: Map<String, Value> = parts
+            .iter()
+            .map(|&(mime, content)| (mime.to_owned(), content.into()))
+            .collect();
+        let output = json!({ "id": self.id, "data": data });
+        write(&format!("FMNIST_DISPLAY {output}\n"));
+    }
+}
+
+fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // A notebook that has gone away is no reason to panic in the cell that was drawing.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

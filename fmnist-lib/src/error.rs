@@ -47,6 +47,10 @@ pub enum Error {
         learning_rate: f64,
     },
 
+    /// The interrupt signal came: Ctrl-C, or the Stop button of a notebook.
+    #[error("interrupted")]
+    Interrupted,
+
     /// A checkpoint that cannot be used; nothing was changed.
     #[error("checkpoint {path}: {problem}", path = path.display())]
     Checkpoint {

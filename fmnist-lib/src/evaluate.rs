@@ -4,9 +4,10 @@ use std::fmt;
 
 use candle_core::{D, Tensor};
 
+use crate::interrupt::Interruptible;
 use crate::metrics::ConfusionMatrix;
 use crate::preprocess::batch;
-use crate::{CLASSES, Dataset, Error, Model, Result, display};
+use crate::{CLASSES, Dataset, Error, Model, Result};
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;
@@ -20,13 +21,6 @@ pub struct Evaluation {
     pub accuracy: f32,
     /// Which class was taken for which.
     pub confusion: ConfusionMatrix,
-}
-
-impl Evaluation {
-    /// Shows the figures in an evcxr notebook, which calls this for the value of a cell.
-    pub fn evcxr_display(&self) {
-        display::emit(&[("text/plain", &self.to_string())]);
-    }
 }
 
 impl fmt::Display for Evaluation {
@@ -47,11 +41,20 @@ pub struct Predictions {
 /// Measures `model` on `dataset`, without dropout.
 ///
 /// # Errors
-/// When the dataset is empty or the network does not end in 10 scores.
+/// When the dataset is empty or the network does not end in 10 scores; [`Error::Interrupted`].
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
+    measure(model, dataset, Some(&Interruptible::begin()))
+}
+
+/// As [`evaluate`]; without `stop`, to the end whatever happens.
+pub(crate) fn measure(
+    model: &Model,
+    dataset: &Dataset,
+    stop: Option<&Interruptible>,
+) -> Result<Evaluation> {
     let mut classes = Vec::with_capacity(dataset.len());
     let mut loss = 0.0;
-    for_each_batch(model, dataset, |logits, labels| {
+    for_each_batch(model, dataset, stop, |logits, labels| {
         let count = labels.dims1()? as f64;
         loss +=
             f64::from(candle_nn::loss::cross_entropy(logits, labels)?.to_scalar::<f32>()?) * count;
@@ -69,13 +72,14 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
 /// The class probabilities that `model` gives each image of `dataset`; its labels play no part.
 ///
 /// # Errors
-/// When the dataset is empty or the network does not end in 10 scores.
+/// As for [`evaluate`].
 pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
     let mut predictions = Predictions {
         probabilities: Vec::new(),
         classes: Vec::new(),
     };
-    for_each_batch(model, dataset, |logits, _| {
+    let stop = Interruptible::begin();
+    for_each_batch(model, dataset, Some(&stop), |logits, _| {
         for row in candle_nn::ops::softmax(logits, D::Minus1)?.to_vec2::<f32>()? {
             predictions
                 .probabilities
@@ -90,6 +94,7 @@ pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
 fn for_each_batch(
     model: &Model,
     dataset: &Dataset,
+    stop: Option<&Interruptible>,
     mut visit: impl FnMut(&Tensor, &Tensor) -> Result<()>,
 ) -> Result<()> {
     if dataset.is_empty() {
@@ -97,6 +102,9 @@ fn for_each_batch(
     }
     let indices: Vec<usize> = (0..dataset.len()).collect();
     for indices in indices.chunks(BATCH) {
+        if stop.is_some_and(Interruptible::requested) {
+            return Err(Error::Interrupted);
+        }
         let scaling = model.spec().input_scaling();
         let (inputs, labels) = batch(dataset, indices, scaling, model.device())?;
         let logits = model.forward(&inputs, None)?;

@@ -1,10 +1,12 @@
 //! What training recorded: one row per epoch.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::files::write_atomically;
+use crate::table::Table;
 use crate::{Error, Result};
 
 /// One epoch as Keras's `History` would report it.
@@ -26,6 +28,17 @@ pub struct EpochRecord {
     pub seconds: f64,
     /// Training images per second, validation left out.
     pub images_per_second: f64,
+}
+
+impl EpochRecord {
+    /// The measures in Keras's words.
+    pub(crate) fn measures(&self) -> String {
+        let mut text = format!("loss: {:.4} - accuracy: {:.4}", self.loss, self.accuracy);
+        if let (Some(loss), Some(accuracy)) = (self.val_loss, self.val_accuracy) {
+            text += &format!(" - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}");
+        }
+        text
+    }
 }
 
 /// The epochs of a training run, in order.
@@ -59,6 +72,32 @@ impl History {
         self.epochs.iter().map(|record| record.seconds).sum()
     }
 
+    pub(crate) fn table(&self) -> Table {
+        let measure =
+            |value: Option<f32>| value.map_or("–".to_owned(), |value| format!("{value:.4}"));
+        let rows = self.epochs.iter().map(|record| {
+            [
+                record.epoch.to_string(),
+                measure(Some(record.loss)),
+                measure(Some(record.accuracy)),
+                measure(record.val_loss),
+                measure(record.val_accuracy),
+                record.learning_rate.to_string(),
+                format!("{:.1}", record.seconds),
+            ]
+        });
+        let header = [
+            "epoch",
+            "loss",
+            "accuracy",
+            "val_loss",
+            "val_accuracy",
+            "learning rate",
+            "seconds",
+        ];
+        Table::new(header, rows.collect())
+    }
+
     /// Writes one row per epoch, with the names of [`EpochRecord`]'s fields as header.
     ///
     /// # Errors
@@ -72,5 +111,12 @@ impl History {
         rows.map_err(|error| Error::Invalid(format!("cannot write the history as CSV: {error}")))?;
         let bytes = table.into_inner().expect("writing to memory cannot fail");
         write_atomically(path.as_ref(), &bytes)
+    }
+}
+
+/// A table with one row per epoch.
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.table().fmt(f)
     }
 }

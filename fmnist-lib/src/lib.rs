@@ -48,14 +48,17 @@ mod error;
 mod evaluate;
 mod files;
 mod history;
+mod interrupt;
 mod metrics;
 mod model;
 mod nn;
+mod notebook;
 mod optim;
 pub mod plot;
 mod preprocess;
 mod report;
 mod seed;
+mod table;
 mod train;
 
 pub use candle_core;
@@ -72,6 +75,7 @@ pub use model::{
 pub use nn::{
     Activation, Conv2d, Dense, Dropout, Flatten, Init, Layer, MaxPool2d, Pass, Step, Weight,
 };
+pub use notebook::ShowTensor;
 pub use preprocess::{Scaling, Split};
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use train::{Callback, Ended, Run, StepRecord, fit, fit_with, resume};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::display;
 use crate::evaluate::Evaluation;
 use crate::history::History;
 
@@ -94,12 +93,6 @@ impl Comparison {
             history,
             test,
         });
-    }
-
-    /// Shows the table in an evcxr notebook, which calls this for the value of a cell.
-    pub fn evcxr_display(&self) {
-        let table = self.to_string();
-        display::emit(&[("text/markdown", &table), ("text/plain", &table)]);
     }
 
     /// What was added, in order.

@@ -3,13 +3,10 @@
 # Where kernels write: beside the template or, where that is read-only, in the user's cache.
 live_folder() { [[ -w $CACHE/kernel ]] && echo "$CACHE/kernel" || echo "$USER_CACHE/kernel"; }
 
-kernel() {
-    [[ $# -eq 1 ]] || die "usage: start.sh kernel CONNECTION_FILE"
-    local live libraries directory=${FMNIST_KERNEL_DIR:-} status=0
-    if [[ -S ${FMNIST_POOL:-} ]]; then
-        "$VENV/bin/python" "$NOTEBOOKS/kernel/relay.py" "$1" || status=$?
-        [[ $status -eq 3 ]] || exit $status
-    fi
+# evcxr itself; relay.py stands before it.
+evcxr() {
+    [[ $# -eq 1 ]] || die "usage: start.sh evcxr CONNECTION_FILE"
+    local live libraries directory=${FMNIST_KERNEL_DIR:-}
     live=$(live_folder)
     if [[ -z $directory ]]; then
         directory=$live/live-$$
@@ -18,7 +15,7 @@ kernel() {
         trap 'setsid rm -rf "'"$directory"'" &' EXIT
     fi
     . "$directory/toolchain"
-    export FMNIST_CARGO RUST_SRC_PATH PATH=$TOOLCHAIN_PROGRAMS:$PATH
+    export FMNIST_CARGO FMNIST_NOTEBOOKS=$NOTEBOOKS RUST_SRC_PATH PATH=$TOOLCHAIN_PROGRAMS:$PATH
     export EVCXR_TMPDIR=$directory/ctx EVCXR_CONFIG_DIR=$NOTEBOOKS/kernel
     # evcxr moves each cell's library out of the folder that its relative run path starts from. A
     # folder that is not there when the process starts is never searched again.
@@ -26,7 +23,8 @@ kernel() {
     mkdir -p "$libraries"
     export LD_LIBRARY_PATH=$TOOLCHAIN_LIBRARIES:$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     cargo_home "${FMNIST_CARGO_HOME:-$live/cargo}"
-    "$(find_evcxr)" --control_file "$1" &
+    # Stop sends SIGINT, which a shell has its background jobs ignore.
+    (trap - INT && exec "$(find_evcxr)" --control_file "$1") &
     # Without its stderr, bash does not report the signal that ended the kernel.
     trap 'exec 2>/dev/null; kill -TERM $!' INT TERM HUP
     wait $! || wait $!
@@ -79,21 +77,15 @@ link_template() {
     done
 }
 
-# A CARGO_HOME that differs from the user's in one thing: rust-analyzer looks for cargo there first,
-# and is to find metadata.py. Downloads are shared with the user's own or, where that is an image's,
-# start with what the image has and are kept with the user. Its path must be the same as when the
-# template was compiled, or Cargo compiles everything anew.
+# A CARGO_HOME that differs from the user's in one thing: evcxr and its rust-analyzer find kernel/cargo
+# there. (evcxr would ask rustup first.) Downloads are shared with the user's own or, where that is an
+# image's, start with what the image has and are kept with the user. Its path must be the same as when
+# the template was compiled, or Cargo compiles everything anew.
 cargo_home() {
     local theirs=${CARGO_HOME:-$HOME/.cargo} entry index
     mkdir -p "$1/bin"
-    cat >"$1/bin/cargo.$$" <<TEXT
-#!/bin/sh
-case " \$* " in
-*" metadata "*) exec "$VENV/bin/python" -SE "$NOTEBOOKS/kernel/metadata.py" "\$@" ;;
-*) exec "$FMNIST_CARGO" "\$@" ;;
-esac
-TEXT
-    chmod +x "$1/bin/cargo.$$" && mv "$1/bin/cargo.$$" "$1/bin/cargo"
+    ln -sfn "$NOTEBOOKS/kernel/cargo" "$1/bin/cargo"
+    ln -sfn /bin/false "$1/bin/rustup"
     if [[ -w $theirs ]]; then
         mkdir -p "$theirs/registry" "$theirs/git"
         for entry in registry git config.toml credentials.toml; do
@@ -107,5 +99,5 @@ TEXT
         done
         cp -r --update "$theirs/registry/index" "$1/registry/"
     fi
-    export CARGO_HOME=$1 CARGO_CACHE_AUTO_CLEAN_FREQUENCY=never
+    export CARGO_HOME=$1 PATH=$1/bin:$PATH FMNIST_PYTHON=$VENV/bin/python CARGO_CACHE_AUTO_CLEAN_FREQUENCY=never
 }

@@ -30,15 +30,14 @@ WARM_UP = [
 
 
 class Spare:
-    """A kernel that has run the warm-up, and how many cells that were to it."""
+    """A kernel that has run the warm-up."""
 
     async def start(self):
         self.folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
         path = os.path.join(self.folder.name, "connection.json")
         _, self.connection = write_connection_file(path, key=secrets.token_hex().encode())
-        environment = {name: value for name, value in os.environ.items() if name != "FMNIST_POOL"}
         self.process = await asyncio.create_subprocess_exec(
-            START, "kernel", path, env=environment, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
+            START, "evcxr", path, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
         ends = [asyncio.ensure_future(self.process.wait()), asyncio.ensure_future(self.warm_up(path))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -58,8 +57,7 @@ class Spare:
         client.start_channels(hb=False)
         try:
             for cell in WARM_UP:
-                reply = await client.execute(cell, reply=True, timeout=600)
-                self.count = reply["content"]["execution_count"]
+                await client.execute(cell, reply=True, timeout=600)
         finally:
             client.stop_channels()
 
@@ -91,7 +89,7 @@ class Pool:
                 print(f"pool.py: no kernel could be made ready: {error!r}", file=sys.stderr)
         if spare:
             self.given.add(spare)
-            answer = {"connection": spare.connection, "count": spare.count}
+            answer = {"connection": spare.connection, "process": spare.process.pid}
             writer.write(json.dumps(answer, default=bytes.decode).encode() + b"\n")
             ends = [asyncio.ensure_future(reader.read()), asyncio.ensure_future(spare.process.wait())]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -112,6 +110,8 @@ class Pool:
 
 async def main():
     server = os.getppid()
+    # It ends when the server does. Not ignored: evcxr would inherit that, and Stop needs the signal there.
+    signal.signal(signal.SIGINT, lambda *_: None)
     pool = Pool()
     address = os.environ["FMNIST_POOL"]
     await asyncio.start_unix_server(pool.give, address)

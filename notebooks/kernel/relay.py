@@ -1,121 +1,173 @@
-"""Gives a notebook the kernel that pool.py keeps ready: passes messages between the two.
+"""A notebook's kernel: stands between Jupyter and evcxr, and passes messages between the two.
 
-relay.py CONNECTION_FILE; exits with 3, having done nothing, where there is no kernel to be had.
+relay.py CONNECTION_FILE. The evcxr behind it is the one that pool.py keeps ready or, where there is
+none, one of its own. What is said about cells, cells.py puts right on the way; interrupt.py stops them.
 """
 
-import hmac
 import json
 import os
+import secrets
+import signal
 import socket
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
+import psutil
 import zmq
+from cells import Cells
+from interrupt import Interrupt
+from jupyter_client import KernelClient
+from jupyter_client.connect import write_connection_file
 
-DELIMITER = b"<IDS|MSG>"
-NONE_READY = 3
-COUNTED = (b'"execute_input"', b'"execute_result"', b'"execute_reply"')
+START = Path(__file__).resolve().parent.parent / "start.sh"
 
 
-class Side:
-    """One end: the sockets of a connection file, and the key that signs its messages."""
+class Kernel:
+    """The evcxr behind a relay, and the process that it is."""
 
-    def __init__(self, info):
-        self.key = info["key"].encode()
-        self.address = f"{info['transport']}://{info['ip']}:{{}}"
-        self.ports = {name: info[f"{name}_port"] for name in ("shell", "control", "stdin", "iopub", "hb")}
-
-    def bind(self, context, name, kind):
-        channel = context.socket(kind)
-        channel.linger = 1000
-        channel.bind(self.address.format(self.ports[name]))
-        return channel
-
-    def connect(self, context, name, kind):
-        channel = context.socket(kind)
-        channel.linger = 1000
-        if kind == zmq.SUB:
-            channel.subscribe(b"")
+    def __init__(self):
+        self.pool = socket.socket(socket.AF_UNIX)
+        answer = self.from_pool()
+        self.own = None
+        if answer:
+            self.process = psutil.Process(answer["process"])
         else:
-            # A kernel asks for input where the request for it came from.
-            channel.identity = b"relay"
-        channel.connect(self.address.format(self.ports[name]))
+            self.folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
+            path, answer = write_connection_file(os.path.join(self.folder.name, "connection.json"),
+                                                 key=secrets.token_hex().encode())
+            self.own = subprocess.Popen([START, "evcxr", path], stdin=subprocess.DEVNULL)
+            self.process = psutil.Process(self.own.pid)
+            answer = {"connection": answer}
+        self.client = KernelClient()
+        self.client.load_connection_info(answer["connection"])
+
+    def from_pool(self):
+        """Asks pool.py for a kernel that is ready; None where there is no pool or no kernel."""
+        try:
+            self.pool.connect(os.environ["FMNIST_POOL"])
+            self.pool.sendall(json.dumps({"folder": os.getcwd()}).encode() + b"\n")
+            return json.loads(self.pool.makefile().readline() or "null")
+        except (KeyError, OSError):
+            return None
+
+    def ended(self):
+        if self.own:
+            return self.own.poll() is not None
+        return bool(zmq.select([self.pool], [], [], 0)[0])  # the pool hangs up on the dead
+
+    def end(self):
+        """Lets an evcxr of its own clear up after itself."""
+        if self.own and self.own.poll() is None:
+            self.own.terminate()
+            self.own.wait()
+
+
+class Relay:
+    """The sockets on both sides, and the way of each message."""
+
+    def __init__(self, connection_file, kernel):
+        self.kernel, self.context = kernel, zmq.Context()
+        self.front = KernelClient(context=self.context)
+        self.front.load_connection_file(connection_file)
+        self.session, self.back_session = self.front.session, kernel.client.session
+        kernel.client.context = self.context
+        self.back = {name: getattr(kernel.client, f"connect_{name}")(identity=b"relay")
+                     for name in ("shell", "control", "stdin")}
+        self.back["iopub"] = self.subscribed()
+        kinds = {"shell": zmq.ROUTER, "control": zmq.ROUTER, "stdin": zmq.ROUTER, "iopub": zmq.PUB, "hb": zmq.REP}
+        self.sockets = {name: self.bind(name, kind) for name, kind in kinds.items()}
+        self.cells = Cells(self)
+        self.interrupt = Interrupt(kernel.process)
+
+    def bind(self, name, kind):
+        channel = self.context.socket(kind)
+        channel.linger = 1000
+        channel.bind(self.front._make_url(name))
         return channel
 
-    def signed(self, parts):
-        return [DELIMITER, self.signature(parts), *parts]
+    def subscribed(self):
+        """The kernel's broadcasts, from now on: a subscription takes a moment to arrive there."""
+        broadcasts, shell = self.kernel.client.connect_iopub(), self.back["shell"]
+        while not broadcasts.poll(50):
+            self.back_session.send(shell, "kernel_info_request")
+            while not shell.poll(100):
+                if self.kernel.ended():
+                    sys.exit("relay.py: evcxr has ended before it had begun")
+            shell.recv_multipart()
+        while broadcasts.poll(50):
+            broadcasts.recv_multipart()
+        return broadcasts
 
-    def signature(self, parts):
-        return hmac.new(self.key, b"".join(parts), "sha256").hexdigest().encode()
+    # What Cells says, and to whom.
 
+    def to_kernel(self, message, idents=()):
+        self.back_session.send(self.back["shell"], message, ident=list(idents))
 
-def passed(frames, sender, receiver, before):
-    """The message as the receiver expects it, or None where the sender's signature is wrong."""
-    start = frames.index(DELIMITER)
-    parts = frames[start + 2 : start + 6]
-    if not hmac.compare_digest(frames[start + 1], sender.signature(parts)):
-        return None
-    if any(kind in parts[0] for kind in COUNTED):
-        content = json.loads(parts[3])
-        if "execution_count" in content:
-            content["execution_count"] -= before
-            parts[3] = json.dumps(content).encode()
-    return [*frames[:start], *receiver.signed(parts), *frames[start + 6 :]]
+    def reply(self, message, idents):
+        self.session.send(self.sockets["shell"], message, ident=idents, buffers=message.get("buffers"))
 
+    def publish(self, message):
+        self.session.send(self.sockets["iopub"], message, ident=message["header"]["msg_type"].encode(),
+                          buffers=message.get("buffers"))
 
-def subscribe(context, kernel, shell):
-    """The kernel's broadcasts, from now on: a subscription takes a moment to arrive there."""
-    broadcasts = kernel.connect(context, "iopub", zmq.SUB)
-    header = {"msg_id": "relay", "msg_type": "kernel_info_request", "username": "", "session": "relay",
-              "date": "", "version": "5.3"}
-    while not broadcasts.poll(50):
-        shell.send_multipart(kernel.signed([json.dumps(header).encode(), b"{}", b"{}", b"{}"]))
-        shell.recv_multipart()
-    while broadcasts.poll(50):
-        broadcasts.recv_multipart()
-    return broadcasts
+    # The way of what arrives.
 
+    def handle(self, channel):
+        for name, front in self.sockets.items():
+            if channel is front:
+                return front.send_multipart(front.recv_multipart()) if name == "hb" else self.from_front(name, front)
+        name = next(name for name, back in self.back.items() if channel is back)
+        idents, message = self.back_session.recv(channel)
+        if name == "shell":
+            self.cells.replied(idents, message)
+        elif name == "iopub":
+            self.cells.published(message)
+        else:
+            self.session.send(self.sockets[name], message, ident=idents)
 
-def relay(client, kernel, before, pool):
-    """Passes messages until the kernel has ended; cells are numbered from `before` + 1 on there."""
-    context = zmq.Context()
-    backs = {name: kernel.connect(context, name, zmq.DEALER) for name in ("shell", "control", "stdin")}
-    broadcasts = subscribe(context, kernel, backs["shell"])
-    routes = {broadcasts: (client.bind(context, "iopub", zmq.PUB), kernel, client)}
-    for name, back in backs.items():
-        front = client.bind(context, name, zmq.ROUTER)
-        routes[front] = (back, client, kernel)
-        routes[back] = (front, kernel, client)
-    heartbeat = client.bind(context, "hb", zmq.REP)
-    poller = zmq.Poller()
-    for channel in [*routes, heartbeat, pool]:
-        poller.register(channel, zmq.POLLIN)
-    while True:
-        for channel, _ in poller.poll():
-            if channel == pool.fileno():
-                return context.destroy()
-            frames = channel.recv_multipart()
-            if channel is heartbeat:
-                channel.send_multipart(frames)
-                continue
-            target, sender, receiver = routes[channel]
-            message = passed(frames, sender, receiver, before)
-            if message:
-                target.send_multipart(message)
+    def from_front(self, name, front):
+        try:
+            idents, message = self.session.recv(front)
+        except ValueError as error:  # a wrong signature
+            print(f"relay.py: {error}", file=sys.stderr)
+            return
+        if name == "shell":
+            self.cells.requested(idents, message)
+        elif message["header"]["msg_type"] == "interrupt_request":
+            self.interrupt.press(self.cells.running)
+            answer = self.session.msg("interrupt_reply", {"status": "ok"}, message["header"])
+            self.session.send(front, answer, ident=idents)
+        else:
+            self.back_session.send(self.back[name], message, ident=idents)
+
+    def run(self):
+        poller = zmq.Poller()
+        for channel in [*self.sockets.values(), *self.back.values()]:
+            if channel.socket_type != zmq.PUB:
+                poller.register(channel, zmq.POLLIN)
+        while True:
+            ready = poller.poll(self.cells.patience())
+            for channel, _ in ready:
+                self.handle(channel)
+            self.interrupt.press_on(self.cells.running)
+            if not ready:
+                self.cells.quiet()
+                if self.kernel.ended():
+                    return
 
 
 def main():
-    pool = socket.socket(socket.AF_UNIX)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Jupyter interrupts by message; a terminal's Ctrl-C is meant for the server. A signal that is
+    # ignored would be ignored by evcxr as well, and Stop needs it there.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    kernel = Kernel()
     try:
-        pool.connect(os.environ["FMNIST_POOL"])
-        pool.sendall(json.dumps({"folder": os.getcwd()}).encode() + b"\n")
-        answer = json.loads(pool.makefile().readline() or "null")
-    except OSError:
-        answer = None
-    if not answer:
-        sys.exit(NONE_READY)
-    with open(sys.argv[1], encoding="utf-8") as file:
-        client = Side(json.load(file))
-    relay(client, Side(answer["connection"]), answer["count"], pool)
+        Relay(sys.argv[1], kernel).run()
+    finally:
+        kernel.end()
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ PYTHON
 setup_template() {
     local stamp new=$TEMPLATE.new
     stamp=$(template_stamp)
-    [[ $(cat "$TEMPLATE/stamp" 2>/dev/null) == "$stamp" ]] && return
+    [[ $(cat "$TEMPLATE/stamp" 2>/dev/null) == "$stamp" ]] && { write_toolchain "$TEMPLATE" && return; }
     rm -rf "$new"
     if [[ $(head -n 1 "$TEMPLATE/stamp" 2>/dev/null) == "$(head -n 1 <<<"$stamp")" ]]; then
         say "compiling fmnist-lib for the notebook kernel, about 2 minutes"
@@ -125,7 +125,7 @@ setup_template() {
         say "compiling Candle for the notebook kernel, about 12 minutes on 2 cores, once"
     fi
     write_workspace "$new"
-    write_toolchain >"$new/toolchain"
+    write_toolchain "$new"
     FMNIST_KERNEL_DIR=$new "$VENV/bin/python" "$NOTEBOOKS/kernel/run.py" --cwd "$NOTEBOOKS" \
         "$NOTEBOOKS/kernel/warm-up.rs" >&2 || die "the notebook kernel could not be prepared"
     drop_artefacts "$new" 'ctx'
@@ -139,7 +139,7 @@ setup_template() {
 
 # Line 1: what forces a rebuild from nothing. Line 2: what forces a rebuild of fmnist-lib.
 template_stamp() {
-    echo "$(rustc -vV | tr '\n' ' ')$EVCXR_VERSION $(declare -f write_workspace write_toolchain rust_sources | sha256sum)"
+    echo "$(rustc -vV | tr '\n' ' ')$EVCXR_VERSION $(declare -f write_workspace | sha256sum)"
     (cd "$ROOT" && find Cargo.toml Cargo.lock fmnist-lib/Cargo.toml fmnist-lib/src \
         notebooks/kernel/warm-up.rs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | tr -d '\n' && pwd)
 }
@@ -187,12 +187,15 @@ TOML
 
 # What a kernel would otherwise ask rustup and rustc at each start.
 write_toolchain() {
+    local new
+    new=$(mktemp "$1/toolchain-XXXXXX")
     printf '%s=%q\n' \
         TOOLCHAIN_LIBRARIES "$(rustc --print target-libdir)" \
         TOOLCHAIN_HOST "$(rustc -vV | sed -n 's/^host: //p')" \
         FMNIST_CARGO "$(rustup which cargo 2>/dev/null || command -v cargo)" \
         RUST_SRC_PATH "$(rust_sources)" \
-        TOOLCHAIN_PROGRAMS "$(rustc --print sysroot)/bin"
+        TOOLCHAIN_PROGRAMS "$(rustc --print sysroot)/bin" >"$new"
+    mv "$new" "$1/toolchain"
 }
 
 # Removes from a workspace what was compiled of the crates whose names hold $2.

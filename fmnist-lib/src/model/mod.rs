@@ -16,6 +16,7 @@ use candle_core::{Device, Tensor, Var};
 pub(crate) use gradients::Gradients;
 pub use report::{one_layer, three_layer, two_layer};
 pub use spec::{AnyLayer, ModelSpec};
+pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
 use crate::Result;

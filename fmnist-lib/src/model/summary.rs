@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ModelSpec, Result, display};
+use crate::{ModelSpec, Result};
 
 /// Layers, output shapes and parameter counts. Its `Display` is Keras's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +30,6 @@ impl Summary {
     /// Number of trainable values of the whole network.
     pub fn parameters(&self) -> usize {
         self.rows.iter().map(|row| row.parameters).sum()
-    }
-
-    /// Shows the table in an evcxr notebook, which calls this for the value of a cell.
-    pub fn evcxr_display(&self) {
-        display::emit(&[("text/plain", &self.to_string())]);
     }
 }
 
@@ -105,7 +100,7 @@ impl fmt::Display for Summary {
 }
 
 /// 515146 as `515,146`.
-fn thousands(number: usize) -> String {
+pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()

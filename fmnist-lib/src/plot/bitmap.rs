@@ -8,6 +8,7 @@ use plotters_backend::{
 };
 
 use super::canvas::{Canvas, PX, em_and_baseline};
+use crate::SIDE;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
@@ -132,4 +133,9 @@ pub(super) fn encode(pixels: &[u8], (w, h): (usize, usize), color: png::ColorTyp
         .and_then(|mut writer| writer.write_image_data(pixels))
         .expect("a vector takes all bytes, and their number fits the size");
     file
+}
+
+/// One image of a dataset as a PNG file.
+pub(crate) fn thumbnail(image: &[u8]) -> Vec<u8> {
+    encode(image, (SIDE, SIDE), png::ColorType::Grayscale)
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use plotters::prelude::IntoDrawingArea;
 
 use super::bitmap::{Bitmap, encode, shrink};
@@ -12,7 +11,7 @@ use super::curves::Curves;
 use super::images::Images;
 use super::svg::Svg;
 use crate::files::write_atomically;
-use crate::{Error, Result, display};
+use crate::{Error, Result};
 
 /// Something to look at, with a copy of the data that it shows.
 ///
@@ -73,7 +72,7 @@ impl Figure {
     }
 
     /// `scale` pixels for one of the page: a divisor of [`PX`].
-    fn png(&self, scale: usize) -> Result<Vec<u8>> {
+    pub(crate) fn png(&self, scale: usize) -> Result<Vec<u8>> {
         let size = self.size();
         let (w, h) = (size.0 as usize, size.1 as usize);
         let mut rgb = vec![0; w * h * 3];
@@ -82,21 +81,6 @@ impl Figure {
         let factor = PX as usize / scale;
         let rgb = shrink(&rgb, (w, h), factor);
         Ok(encode(&rgb, (w / factor, h / factor), png::ColorType::Rgb))
-    }
-
-    /// Shows the figure in an evcxr notebook, which calls this for the value of a cell.
-    pub fn evcxr_display(&self) {
-        let text = self.to_string();
-        match self.to_svg().and_then(|svg| Ok((svg, self.png(1)?))) {
-            // JupyterLab prefers the SVG, but shows it only in notebooks it trusts, which leaves
-            // out those just downloaded: they get the PNG, small, at the size of the page.
-            Ok((svg, png)) => display::emit(&[
-                ("image/svg+xml", &svg),
-                ("image/png", &STANDARD.encode(png)),
-                ("text/plain", &text),
-            ]),
-            Err(error) => display::emit(&[("text/plain", &format!("{text}\n{error}"))]),
-        }
     }
 
     /// Width and height in drawing units.

@@ -24,6 +24,7 @@ mod marks;
 mod panel;
 mod svg;
 
+pub(crate) use bitmap::thumbnail;
 pub use confusion::confusion;
 pub use curves::{accuracy_curves, curves, loss_curves};
 pub use figure::Figure;

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::history::EpochRecord;
-use crate::{Model, Result};
+use crate::{Ended, Model, Result};
 
-/// Follows a [`fit_with`](crate::fit_with). Both methods do nothing unless written.
+/// Follows a [`fit_with`](crate::fit_with). Its methods do nothing unless written.
 pub trait Callback {
     /// Called after each step.
     ///
@@ -21,6 +21,14 @@ pub trait Callback {
     /// An error ends training and becomes the result of `fit_with`.
     fn on_epoch_end(&mut self, _model: &Model, _record: &EpochRecord) -> Result<ControlFlow<()>> {
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Called when training has ended without an error, for whatever reason.
+    ///
+    /// # Errors
+    /// An error becomes the result of `fit_with`.
+    fn on_train_end(&mut self, _model: &Model, _ended: Ended) -> Result<()> {
+        Ok(())
     }
 }
 

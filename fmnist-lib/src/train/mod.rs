@@ -1,20 +1,26 @@
 //! The training loop.
 
 mod callbacks;
+mod early_stopping;
+mod live;
 mod progress;
 
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
 pub use callbacks::{Callback, StepRecord};
+use early_stopping::{keep_best, restore_best, stopped_early};
 
 use crate::config::FitConfig;
+use crate::evaluate::measure;
 use crate::history::{EpochRecord, History};
+use crate::interrupt::Interruptible;
 use crate::model::{Gradients, Model, RunPlan};
 use crate::nn::Step;
 use crate::preprocess::{batch, shuffled};
-use crate::{Dataset, Error, Result, evaluate};
+use crate::{Dataset, Error, Result};
 
 /// What a [`fit`] did.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +40,23 @@ pub enum Ended {
     StoppedEarly,
     /// A callback asked for it.
     ByCallback,
+    /// The interrupt signal: Ctrl-C, or the notebook's Stop button. The epoch that was not finished
+    /// is not in the history; what was learned from its batches is kept, and `fit` goes on from it.
+    Interrupted,
+}
+
+/// In a sentence, for those who watch.
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "All epochs are done.",
+            Self::StoppedEarly => "Stopped early: validation no longer improves.",
+            Self::ByCallback => "Stopped by a callback.",
+            Self::Interrupted => {
+                "Interrupted: the model keeps what it has learned, and fit goes on from there."
+            }
+        })
+    }
 }
 
 /// Trains `model` on `train` by cross-entropy and Adam, and measures it on `validation` (a
@@ -41,6 +64,9 @@ pub enum Ended {
 ///
 /// A model that was trained before goes on where it was: its optimiser's moments are kept and the
 /// epochs counted on, as in Keras.
+///
+/// The interrupt signal (Ctrl-C, or the Stop button of a notebook that `notebooks/start.sh` serves)
+/// ends it after the current batch: it returns as usual, with [`Ended::Interrupted`].
 ///
 /// # Errors
 /// [`Error::Diverged`] when the loss becomes NaN or infinite, before that step changes any weight;
@@ -137,7 +163,8 @@ fn run(
             "early stopping needs validation images".into(),
         ));
     }
-    let mut progress = progress::choose(config, epochs_before + config.epochs);
+    let stop = Interruptible::begin();
+    let mut progress = progress::choose(model, &plan);
     let mut told: Vec<&mut dyn Callback> = vec![progress.as_mut()];
     told.extend(
         callbacks
@@ -150,7 +177,12 @@ fn run(
         ended = Ended::StoppedEarly;
     } else {
         for epoch in first..=epochs_before + config.epochs {
-            let record = train_epoch(model, train, validation, &plan, epoch, &mut told)?;
+            let Some(record) =
+                train_epoch(model, train, validation, &plan, epoch, &mut told, &stop)?
+            else {
+                ended = Ended::Interrupted;
+                break;
+            };
             model.log().history.epochs.push(record.clone());
             keep_best(model, &plan)?;
             if let Some(path) = &config.checkpoint {
@@ -159,30 +191,32 @@ fn run(
             if let Some(path) = &config.csv {
                 model.history().save_csv(path)?;
             }
-            let mut stop = ControlFlow::Continue(());
+            let mut wanted = ControlFlow::Continue(());
             for callback in &mut told {
                 if callback.on_epoch_end(model, &record)?.is_break() {
-                    stop = ControlFlow::Break(());
+                    wanted = ControlFlow::Break(());
                 }
             }
             if stopped_early(model, &plan) {
                 ended = Ended::StoppedEarly;
                 break;
             }
-            if stop.is_break() {
+            if wanted.is_break() {
                 ended = Ended::ByCallback;
+                break;
+            }
+            if stop.requested() {
+                ended = Ended::Interrupted;
                 break;
             }
         }
     }
-    if config
-        .early_stopping
-        .is_some_and(|stopping| stopping.restore_best)
-    {
-        let best = model.log().best.take();
-        if let Some(best) = best {
-            model.set_weights(&best)?;
-        }
+    // Whoever stops by hand may want to go on from here.
+    if ended != Ended::Interrupted {
+        restore_best(model, &plan)?;
+    }
+    for callback in &mut told {
+        callback.on_train_end(model, ended)?;
     }
     let epochs = model.log().history.epochs[*epochs_before..].to_vec();
     Ok(Run {
@@ -191,6 +225,7 @@ fn run(
     })
 }
 
+/// `None` where it was interrupted before its last step.
 fn train_epoch(
     model: &Model,
     train: &Dataset,
@@ -198,7 +233,8 @@ fn train_epoch(
     plan: &RunPlan,
     epoch: usize,
     callbacks: &mut [&mut dyn Callback],
-) -> Result<EpochRecord> {
+    stop: &Interruptible,
+) -> Result<Option<EpochRecord>> {
     let config = &plan.config;
     let start = Instant::now();
     let epoch_of_run = epoch - plan.epochs_before - 1;
@@ -244,13 +280,16 @@ fn train_epoch(
         for callback in &mut *callbacks {
             callback.on_step_end(&record)?;
         }
+        if stop.requested() && step.step < steps {
+            return Ok(None);
+        }
     }
     let images_per_second = seen as f64 / start.elapsed().as_secs_f64();
     let measured = match validation {
-        Some(validation) if !validation.is_empty() => Some(evaluate(model, validation)?),
+        Some(validation) if !validation.is_empty() => Some(measure(model, validation, None)?),
         _ => None,
     };
-    Ok(EpochRecord {
+    Ok(Some(EpochRecord {
         epoch,
         loss: (loss_sum / seen as f64) as f32,
         accuracy: right as f32 / seen as f32,
@@ -259,43 +298,5 @@ fn train_epoch(
         learning_rate: rate,
         seconds: start.elapsed().as_secs_f64(),
         images_per_second,
-    })
-}
-
-/// For early stopping: the position of the best epoch of this run, and the number of epochs since.
-fn best_of(history: &History, plan: &RunPlan) -> Option<(usize, usize)> {
-    let stopping = plan.config.early_stopping?;
-    let losses = history.epochs[plan.epochs_before..]
-        .iter()
-        .map(|record| record.val_loss);
-    let mut best: Option<(usize, f32)> = None;
-    let mut count = 0;
-    for (index, loss) in losses.enumerate() {
-        let loss = loss.unwrap_or(f32::NAN);
-        if best.is_none_or(|(_, lowest)| loss < lowest - stopping.min_delta) {
-            best = Some((index, loss));
-        }
-        count = index + 1;
-    }
-    best.map(|(index, _)| (index, count - 1 - index))
-}
-
-fn stopped_early(model: &Model, plan: &RunPlan) -> bool {
-    let patience = plan.config.early_stopping.map(|stopping| stopping.patience);
-    best_of(&model.log().history, plan)
-        .zip(patience)
-        .is_some_and(|((_, since), patience)| since > 0 && since >= patience)
-}
-
-fn keep_best(model: &Model, plan: &RunPlan) -> Result<()> {
-    let restore = plan
-        .config
-        .early_stopping
-        .is_some_and(|stopping| stopping.restore_best);
-    let is_best = best_of(&model.log().history, plan).is_some_and(|(_, since)| since == 0);
-    if restore && is_best {
-        let best = model.snapshot()?;
-        model.log().best = Some(best);
-    }
-    Ok(())
+    }))
 }

@@ -1,17 +1,27 @@
-//! Shows training as it goes: a bar on a terminal, a line per epoch elsewhere.
+//! Shows training as it goes: live in a notebook, a bar on a terminal, a line per epoch elsewhere.
 
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::callbacks::{Callback, StepRecord};
-use crate::config::{FitConfig, Verbose};
-use crate::history::EpochRecord;
-use crate::{Model, Result};
+use super::live::Live;
+use crate::config::Verbose;
+use crate::display::is_live;
+use crate::history::{EpochRecord, History};
+use crate::model::RunPlan;
+use crate::{Ended, Model, Result};
 
-pub(super) fn choose(config: &FitConfig, last_epoch: usize) -> Box<dyn Callback> {
+pub(super) fn choose(model: &Model, plan: &RunPlan) -> Box<dyn Callback> {
+    let RunPlan {
+        config,
+        epochs_before,
+    } = plan;
+    let last_epoch = epochs_before + config.epochs;
     match config.verbose {
+        Verbose::Auto if is_live() => Box::new(Live::new(model, plan)),
         Verbose::Auto if std::io::stderr().is_terminal() => Box::new(Bar {
             bar: ProgressBar::hidden(),
             last_epoch,
@@ -33,6 +43,13 @@ impl Callback for Lines {
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
         println!("{}", line(record, self.last_epoch));
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
+        if ended != Ended::Completed {
+            println!("{ended}");
+        }
+        Ok(())
     }
 }
 
@@ -64,16 +81,46 @@ impl Callback for Bar {
         eprintln!("{}", line(record, self.last_epoch));
         Ok(ControlFlow::Continue(()))
     }
+
+    fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
+        self.bar.finish_and_clear();
+        if ended != Ended::Completed {
+            eprintln!("{ended}");
+        }
+        Ok(())
+    }
 }
 
 /// The line that Keras prints for an epoch with `verbose=2`.
 fn line(record: &EpochRecord, last_epoch: usize) -> String {
-    let mut line = format!(
-        "Epoch {}/{last_epoch} - {:.0}s - {:.0} images/s - loss: {:.4} - accuracy: {:.4}",
-        record.epoch, record.seconds, record.images_per_second, record.loss, record.accuracy
-    );
-    if let (Some(loss), Some(accuracy)) = (record.val_loss, record.val_accuracy) {
-        line += &format!(" - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}");
+    format!(
+        "Epoch {}/{last_epoch} - {:.0}s - {:.0} images/s - {}",
+        record.epoch,
+        record.seconds,
+        record.images_per_second,
+        record.measures()
+    )
+}
+
+/// A run in a few lines: why it ended, its last epoch, its best one. It began after `epochs_before`
+/// epochs.
+pub(super) fn summary(history: &History, epochs_before: usize, ended: Ended) -> String {
+    let epochs = &history.epochs[epochs_before..];
+    let seconds = epochs.iter().map(|record| record.seconds).sum();
+    let mut text = format!("{ended}");
+    if let Some(last) = epochs.last() {
+        text += &format!(
+            "\nEpoch {}: {}. {} epochs in {:#}.",
+            last.epoch,
+            last.measures(),
+            epochs.len(),
+            HumanDuration(Duration::from_secs_f64(seconds))
+        );
     }
-    line
+    if let Some(best) = history.best_epoch()
+        && let Some(loss) = best.val_loss
+    {
+        text += &format!("\nLowest val_loss: {loss:.4}, after epoch {}.", best.epoch);
+    }
+    text
 }

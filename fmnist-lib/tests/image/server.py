@@ -4,6 +4,7 @@ import json
 import re
 import time
 import uuid
+from collections import deque
 
 import requests
 import websocket
@@ -66,15 +67,19 @@ class Kernel:
         server = self.server
         if self.socket:
             self.socket.close()
+        self.unread = deque()
         cookie = "; ".join(f"{name}={value}" for name, value in server.http.cookies.items())
         self.socket = websocket.create_connection(
             f"{server.url.replace('http', 'ws')}/api/kernels/{self.id}/channels", cookie=cookie, timeout=300)
 
     def send(self, code):
-        header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s",
-                  "version": "5.3", "date": ""}
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {},
-                   "allow_stdin": False, "stop_on_error": True}
+        return self.send_message("execute_request", {
+            "code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False,
+            "stop_on_error": True})
+
+    def send_message(self, kind, content):
+        header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "username": "", "session": "s", "version": "5.3",
+                  "date": ""}
         self.socket.send(json.dumps({"header": header, "parent_header": {}, "metadata": {}, "content": content,
                                      "channel": "shell", "buffers": []}))
         return header["msg_id"]
@@ -83,23 +88,34 @@ class Kernel:
         """Runs a cell and returns what it gave."""
         return self.wait(self.send(code))
 
-    def wait(self, request):
+    def wait(self, request, until=None):
+        """What a cell gave when it has ended or when `until`, called with what there is, is true."""
         started, result = time.monotonic(), Result()
-        while not (result.replied and result.idle):
-            message = json.loads(self.socket.recv())
+        others = []  # what belongs to cells that are waited for later
+        while not (result.status and result.idle or until and until(result)):
+            message = self.unread.popleft() if self.unread else json.loads(self.socket.recv())
             if message["parent_header"].get("msg_id") == request:
-                result.add(message["msg_type"], message["content"])
+                result.add(message["msg_type"], message["content"], time.monotonic() - started)
+            else:
+                others.append(message)
+        self.unread.extendleft(reversed(others))
         result.seconds = time.monotonic() - started
-        # evcxr forwards the streams of a cell without waiting for them, so they may arrive late.
-        self.socket.settimeout(0.1)
-        try:
-            while True:
-                message = json.loads(self.socket.recv())
-                if message["parent_header"].get("msg_id") == request:
-                    result.add(message["msg_type"], message["content"])
-        except websocket.WebSocketTimeoutException:
-            self.socket.settimeout(300)
         return result
+
+    def ask(self, kind, **content):
+        """The answer to another request on the shell channel."""
+        request = self.send_message(kind, content)
+        while True:
+            message = json.loads(self.socket.recv())
+            if message["parent_header"].get("msg_id") == request and message["msg_type"].endswith("_reply"):
+                return message["content"]
+
+    def interrupt(self):
+        self.server.request("POST", f"/api/kernels/{self.id}/interrupt")
+
+    def restart(self):
+        self.server.request("POST", f"/api/kernels/{self.id}/restart")
+        self.reconnect()
 
     def stop(self):
         self.socket.close()
@@ -117,23 +133,26 @@ class Result:
 
     def __init__(self):
         self.stdout, self.stderr, self.error, self.data = "", "", "", {}
-        self.replied = self.idle = False
+        self.shown = []  # what was displayed and replaced while it ran: (seconds, id, data by MIME type)
+        self.idle, self.status = False, None
         self.count, self.seconds = None, None
 
-    def add(self, kind, content):
+    def add(self, kind, content, seconds):
         if kind == "stream":
             setattr(self, content["name"], getattr(self, content["name"]) + content["text"])
         elif kind == "error":
             self.error += COLOUR.sub("", "\n".join(content["traceback"]))
-        elif kind in ("execute_result", "display_data"):
+        elif kind == "execute_result":
             self.data |= content["data"]
+        elif kind in ("display_data", "update_display_data"):
+            self.shown.append((seconds, content["transient"]["display_id"], content["data"]))
         elif kind == "execute_reply":
-            self.replied = True
+            self.status = content["status"]
             self.count = content.get("execution_count")
         elif kind == "status" and content["execution_state"] == "idle":
             self.idle = True
 
     def expect(self):
         """Itself, unless the cell failed."""
-        assert not self.error and "panicked at" not in self.stderr, self.error + self.stderr
+        assert self.status == "ok" and not self.error, self.error + self.stderr
         return self

@@ -10,7 +10,7 @@ use fmnist_lib::*;
 let data = FashionMnist::load()?;
 let (train, validation) = Split::new(0.8, 1).apply(&data.train)?;
 let model = one_layer().build(1)?;"""
-CONFIG = 'FitConfig::default().epochs(8).checkpoint("run.safetensors")'
+CONFIG = 'FitConfig::default().epochs(8).verbose(Verbose::Lines).checkpoint("run.safetensors")'
 
 
 def test_the_port_is_in_use(stack):
@@ -42,8 +42,8 @@ def test_the_disk_is_full(container):
     with server.kernel() as kernel:
         kernel.run(LOAD).expect()
         result = kernel.run(f"fit(&model, &train, &validation, {CONFIG})?;")
-        assert "run.safetensors: No space left on device" in result.stderr, result.stderr
-        assert "free some space" in result.stderr, result.stderr
+        assert "run.safetensors: No space left on device" in result.error, result.error
+        assert "free some space" in result.error, result.error
         result = kernel.run('println!("{} {}", model.history().epochs.len(), evaluate(&model, &data.test)?);')
         assert result.expect().stdout.startswith("1 "), result.stdout
 

@@ -73,7 +73,7 @@ fn a_run_names_the_cell_that_failed() {
         (
             "abort",
             "std::process::abort();",
-            "Subprocess terminated with status: signal: 6",
+            "has ended: signal: 6 (SIGABRT)",
         ),
     ];
     let folder = tempfile::tempdir().unwrap();

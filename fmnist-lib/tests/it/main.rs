@@ -9,6 +9,8 @@ mod checkpoint;
 mod dataset;
 /// Every layer's gradients against finite differences in f64, and f32 against f64.
 mod gradients;
+/// Ctrl-C.
+mod interrupt;
 /// The notebooks' kernel, driven through `start.sh` as a user would.
 mod kernel;
 /// The report's summaries, Keras's initialisers.

@@ -1,0 +1,62 @@
+//! Small tables, as text and as HTML.
+
+use std::fmt;
+
+/// The first column is text, the others are numbers.
+pub(crate) struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> Self {
+        Self {
+            header: header.map(str::to_owned).into(),
+            rows: rows.into_iter().map(Vec::from).collect(),
+        }
+    }
+
+    /// A long table scrolls, and its header stays. Cells are HTML; see [`escape`].
+    pub(crate) fn to_html(&self) -> String {
+        let row = |cells: &[String], tag: &str, more: &str| {
+            let cells = cells.iter().enumerate().map(|(column, cell)| {
+                let side = if column == 0 { "left" } else { "right" };
+                format!("<{tag} style=\"text-align:{side};{more}\">{cell}</{tag}>")
+            });
+            format!("<tr>{}</tr>", cells.collect::<String>())
+        };
+        let sticky = "position:sticky;top:0;background:var(--jp-layout-color0,canvas)";
+        let head = row(&self.header, "th", sticky);
+        let body: String = self.rows.iter().map(|cells| row(cells, "td", "")).collect();
+        format!(
+            "<div style=\"max-height:24em;overflow:auto\"><table><thead>{head}</thead>\
+             <tbody>{body}</tbody></table></div>"
+        )
+    }
+}
+
+/// Text as HTML.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+/// The same without pictures and frames, for terminals.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = || std::iter::once(&self.header).chain(&self.rows);
+        let width = |column: usize| lines().map(|line| line[column].chars().count()).max();
+        for (number, line) in lines().enumerate() {
+            if number > 0 {
+                writeln!(f)?;
+            }
+            for (column, cell) in line.iter().enumerate() {
+                let width = width(column).unwrap_or(0);
+                match column {
+                    0 => write!(f, "{cell:<width$}")?,
+                    _ => write!(f, "  {cell:>width$}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Shows training in a notebook while its cell runs: a bar, and the curves so far.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use indicatif::HumanDuration;
+
+use super::callbacks::{Callback, StepRecord};
+use super::progress::summary;
+use crate::display::LiveOutput;
+use crate::history::{EpochRecord, History};
+use crate::model::{RunPlan, thousands};
+use crate::plot::{Figure, curves};
+use crate::table::escape;
+use crate::{Ended, Model, Result};
+
+/// Between two states of the bar. A notebook that is told more often only gets slower.
+const BAR: Duration = Duration::from_millis(250);
+/// Between two pictures of the curves.
+const CURVES: Duration = Duration::from_millis(1000);
+
+pub(super) struct Live {
+    name: String,
+    /// The epochs that are done, those of earlier runs included.
+    history: History,
+    epochs_at_start: usize,
+    /// Those of earlier runs, and those of this one.
+    epochs_before: usize,
+    epochs: usize,
+    started: Instant,
+    bar: Shown,
+    curves: Shown,
+}
+
+/// An output, and when it was last shown.
+struct Shown {
+    output: LiveOutput,
+    at: Option<Instant>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        Self {
+            output: LiveOutput::new(),
+            at: None,
+        }
+    }
+
+    fn is_due(&self, pause: Duration) -> bool {
+        self.at.is_none_or(|at| at.elapsed() >= pause)
+    }
+
+    fn show(&mut self, parts: &[(&str, &str)]) {
+        self.output.show(parts);
+        self.at = Some(Instant::now());
+    }
+}
+
+impl Live {
+    pub(super) fn new(model: &Model, plan: &RunPlan) -> Self {
+        let history = model.history();
+        Self {
+            name: model.spec().name().to_owned(),
+            epochs_at_start: history.epochs.len(),
+            history,
+            epochs_before: plan.epochs_before,
+            epochs: plan.config.epochs,
+            started: Instant::now(),
+            bar: Shown::new(),
+            curves: Shown::new(),
+        }
+    }
+
+    fn show_bar(&mut self, step: &StepRecord) {
+        let last = self.epochs_before + self.epochs;
+        let ahead = (last - step.epoch) * step.steps + step.steps - step.step;
+        // A resumed run has steps behind it that took this process no time.
+        let behind = (step.epoch - 1 - self.epochs_at_start) * step.steps + step.step;
+        let left = self.started.elapsed().mul_f64(ahead as f64 / behind as f64);
+        let text = format!(
+            "epoch {}/{last} · step {}/{} · loss {:.4} · accuracy {:.4} · {} images/s · {:#} left",
+            step.epoch,
+            step.step,
+            step.steps,
+            step.loss,
+            step.accuracy,
+            thousands(step.images_per_second as usize),
+            HumanDuration(left),
+        );
+        let all = self.epochs * step.steps;
+        let bar = format!(
+            "<progress value=\"{}\" max=\"{all}\" style=\"width:16em\"></progress> {text}",
+            all - ahead
+        );
+        self.bar.show(&[("text/html", &bar), ("text/plain", &text)]);
+    }
+
+    /// The curves with the epoch in progress, as it stands, as their last point.
+    fn figure(&self, step: Option<&StepRecord>) -> Figure {
+        let mut history = self.history.clone();
+        history.epochs.extend(step.map(|step| EpochRecord {
+            epoch: step.epoch,
+            loss: step.loss,
+            accuracy: step.accuracy,
+            val_loss: None,
+            val_accuracy: None,
+            learning_rate: f64::NAN,
+            seconds: f64::NAN,
+            images_per_second: step.images_per_second,
+        }));
+        curves(&self.name, &history)
+    }
+
+    fn show_curves(&mut self, step: Option<&StepRecord>) -> Result<()> {
+        let figure = self.figure(step);
+        self.curves.show(&[
+            ("image/svg+xml", &figure.to_svg()?),
+            ("text/plain", &figure.to_string()),
+        ]);
+        Ok(())
+    }
+}
+
+impl Callback for Live {
+    fn on_step_end(&mut self, step: &StepRecord) -> Result<()> {
+        if self.bar.is_due(BAR) {
+            self.show_bar(step);
+        }
+        if self.curves.is_due(CURVES) {
+            self.show_curves(Some(step))?;
+        }
+        Ok(())
+    }
+
+    fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
+        self.history.epochs.push(record.clone());
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// What stays in the notebook: a line or two, and the curves.
+    fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
+        let text = summary(&self.history, self.epochs_at_start, ended);
+        let html = escape(&text).replace('\n', "<br>");
+        self.bar
+            .show(&[("text/html", &html), ("text/plain", &text)]);
+        if self.history.epochs.is_empty() {
+            return Ok(());
+        }
+        let figure = self.figure(None);
+        self.curves.show(&[
+            ("image/svg+xml", &figure.to_svg()?),
+            ("image/png", &STANDARD.encode(figure.png(1)?)),
+            ("text/plain", &figure.to_string()),
+        ]);
+        Ok(())
+    }
+}
