@@ -23,9 +23,12 @@ fn bundle(parts: &[(&str, &str)]) -> String {
         .collect()
 }
 
-/// Whether the notebook shows a [`LiveOutput`]; notebooks/start.sh sets this for those it serves.
+/// Whether this is a cell of a notebook that shows a [`LiveOutput`]: notebooks/start.sh says so to
+/// those it serves, and evcxr to the process that runs the cells.
 pub(crate) fn is_live() -> bool {
-    std::env::var_os("FMNIST_LIVE").is_some_and(|value| value == "1")
+    ["FMNIST_LIVE", "EVCXR_IS_RUNTIME"]
+        .iter()
+        .all(|name| std::env::var_os(name).is_some_and(|value| value == "1"))
 }
 
 /// An output that changes while its cell runs. evcxr shows a bundle only when the cell has ended;

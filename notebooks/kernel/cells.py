@@ -41,23 +41,41 @@ class Cells:
         self.relay, self.waiting, self.running = relay, deque(), None
         self.number, self.shown = 0, set()
         self.last = {}  # by the id of a check: the header of the cell that was checked
+        self.info = None  # what the kernel says of itself
 
     # From Jupyter.
 
     def requested(self, idents, message):
+        if message["header"]["msg_type"] == "kernel_info_request" and self.running and self.info:
+            # A page that is loaded anew asks this first, and has no Stop button until it is answered.
+            self.answer(idents, message, "kernel_info_reply", self.info)
+            self.publish("status", {"execution_state": "busy"}, self.running.header)
+            return
         self.waiting.append((idents, message))
         self.next()
+
+    def publish(self, kind, content, parent):
+        self.relay.publish(self.relay.session.msg(kind, content, parent))
+
+    def answer(self, idents, message, kind, content):
+        """Replies in the kernel's place."""
+        header = message["header"]
+        self.publish("status", {"execution_state": "busy"}, header)
+        self.relay.reply(self.relay.session.msg(kind, content, header), idents)
+        self.publish("status", {"execution_state": "idle"}, header)
 
     def next(self):
         while self.waiting and not self.running:
             idents, message = self.waiting.popleft()
             if message["header"]["msg_type"] != "execute_request":
+                if message["header"]["msg_type"] == "inspect_request":
+                    message["content"] = behind_word(**message["content"])
                 self.relay.to_kernel(message, idents)
                 continue
             self.number += 1
             cell = self.running = Cell(idents, message, self.number, self.relay.interrupt.loaded())
             code = marked(cell.code, cell.head) if cell.checked else cell.code
-            self.relay.to_kernel({**message, "content": {**message["content"], "code": code}})
+            self.relay.to_kernel({**message, "content": {**message["content"], "code": code}}, idents)
 
     # From evcxr.
 
@@ -65,13 +83,15 @@ class Cells:
         cell, parent = self.running, message["parent_header"].get("msg_id")
         if cell and parent == cell.header["msg_id"]:
             cell.reply = message
-            if cell.idle:
-                self.wait(SOON)
             if cell.checked and message["content"]["status"] == "ok":
                 cell.check = self.relay.back_session.msg("execute_request", {"code": ":vars", "silent": False})
                 self.last = {cell.check["header"]["msg_id"]: cell.header}
                 self.relay.to_kernel(cell.check)
+            elif cell.idle:
+                self.wait(SOON)
         elif parent not in self.last:
+            if message["header"]["msg_type"] == "kernel_info_reply":
+                self.info = message["content"]
             self.relay.reply(message, idents)
 
     def published(self, message):
@@ -110,19 +130,24 @@ class Cells:
         if cell and cell.until:
             self.wait(LATE if name == "stderr" else SOON)
         if name == "stdout" and text.startswith(DISPLAY):
-            self.display(json.loads(text.removeprefix(DISPLAY)), message["parent_header"])
+            self.display(message)
         elif name == "stderr" and cell:
             # The last words may be those of an error, which is shown as one.
             cell.stderr += text
         else:
             self.relay.publish(message)
 
-    def display(self, output, parent):
+    def display(self, message):
         """Shows an output for the first time or in the place of the one it replaces."""
+        try:
+            output = json.loads(message["content"]["text"].removeprefix(DISPLAY))
+            content = {"data": output["data"], "metadata": {}, "transient": {"display_id": output["id"]}}
+        except (ValueError, KeyError, TypeError):  # something else that was printed
+            self.relay.publish(message)
+            return
         kind = "update_display_data" if output["id"] in self.shown else "display_data"
         self.shown.add(output["id"])
-        content = {"data": output["data"], "metadata": {}, "transient": {"display_id": output["id"]}}
-        self.relay.publish(self.relay.session.msg(kind, content, parent))
+        self.publish(kind, content, message["parent_header"])
 
     # As time passes.
 
@@ -148,8 +173,7 @@ class Cells:
             self.print_stderr(cell)
 
     def print_stderr(self, cell):
-        content = {"name": "stderr", "text": errors.short(cell.stderr)}
-        self.relay.publish(self.relay.session.msg("stream", content, cell.header))
+        self.publish("stream", {"name": "stderr", "text": errors.short(cell.stderr)}, cell.header)
         cell.stderr = ""
 
     def conclude(self, cell):
@@ -157,7 +181,7 @@ class Cells:
         if error:
             if cell.stderr:
                 self.print_stderr(cell)
-            self.relay.publish(self.relay.session.msg("error", error, cell.header))
+            self.publish("error", error, cell.header)
             content = {"status": "error", **error}
         else:
             if cell.stderr:
@@ -178,10 +202,7 @@ class Cells:
             if message["header"]["msg_type"] != "execute_request":
                 self.waiting.append((idents, message))
                 continue
-            session, header = self.relay.session, message["header"]
-            self.relay.publish(session.msg("status", {"execution_state": "busy"}, header))
-            self.relay.reply(session.msg("execute_reply", {"status": "aborted"}, header), idents)
-            self.relay.publish(session.msg("status", {"execution_state": "idle"}, header))
+            self.answer(idents, message, "execute_reply", {"status": "aborted"})
 
 
 def commands(code):
@@ -200,6 +221,11 @@ def marked(code, head):
     """The cell with the marker behind its leading commands, on a line of its own."""
     lines = code.splitlines()
     return "\n".join([*lines[:head], f"let {MARKER}: bool = true;", *lines[head:]])
+
+
+def behind_word(code, cursor_pos, **more):
+    """evcxr knows what a name means only when the cursor is behind it."""
+    return {"code": code, "cursor_pos": cursor_pos + re.match(r"\w*", code[cursor_pos:]).end(), **more}
 
 
 def unmarked(text):

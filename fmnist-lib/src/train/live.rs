@@ -31,6 +31,8 @@ pub(super) struct Live {
     started: Instant,
     bar: Shown,
     curves: Shown,
+    /// In the first epoch there is nothing else to draw.
+    first_epoch: Option<StepRecord>,
 }
 
 /// An output, and when it was last shown.
@@ -69,6 +71,7 @@ impl Live {
             started: Instant::now(),
             bar: Shown::new(),
             curves: Shown::new(),
+            first_epoch: None,
         }
     }
 
@@ -124,6 +127,7 @@ impl Live {
 
 impl Callback for Live {
     fn on_step_end(&mut self, step: &StepRecord) -> Result<()> {
+        self.first_epoch = self.history.epochs.is_empty().then_some(*step);
         if self.bar.is_due(BAR) {
             self.show_bar(step);
         }
@@ -135,6 +139,7 @@ impl Callback for Live {
 
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
         self.history.epochs.push(record.clone());
+        self.first_epoch = None;
         Ok(ControlFlow::Continue(()))
     }
 
@@ -144,10 +149,7 @@ impl Callback for Live {
         let html = escape(&text).replace('\n', "<br>");
         self.bar
             .show(&[("text/html", &html), ("text/plain", &text)]);
-        if self.history.epochs.is_empty() {
-            return Ok(());
-        }
-        let figure = self.figure(None);
+        let figure = self.figure(self.first_epoch.as_ref());
         self.curves.show(&[
             ("image/svg+xml", &figure.to_svg()?),
             ("image/png", &STANDARD.encode(figure.png(1)?)),

@@ -46,6 +46,10 @@ class Server:
     def contents(self, path):
         return self.request("GET", f"/api/contents/{path}")
 
+    def stop_kernels(self):
+        for session in self.request("GET", "/api/sessions"):
+            self.request("DELETE", f"/api/sessions/{session['id']}")
+
     def kernel(self, notebook="test.ipynb", folder=""):
         return Kernel(self, notebook, folder)
 

@@ -5,9 +5,11 @@ import re
 import time
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 from conftest import OWNER, REPOSITORY
 from playwright.sync_api import expect, sync_playwright
+from test_live import FIT, LOAD
 
 SCREENSHOTS = REPOSITORY / "target" / "image-test"
 NOTEBOOK = "01-the-report-reproduced.ipynb"
@@ -15,7 +17,7 @@ MINUTES = 60_000  # in playwright's milliseconds
 
 
 @pytest.fixture
-def page():
+def page(stack):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
@@ -23,6 +25,7 @@ def page():
         page = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
         yield page
         browser.close()
+    stack.server.stop_kernels()
 
 
 def menu(page, *entries):
@@ -60,6 +63,44 @@ def test_open_run_all_look_download(stack, page):
     texts = " ".join(svg.itertext())
     for name in ("1_Layer", "2_Layer", "3_layer"):
         assert f"{name}: accuracy" in texts, texts
+
+
+def test_watch_training_stop_it_and_go_on(stack, page):
+    # A network whose epochs are short.
+    cells = [LOAD.replace("three_layer", "one_layer"), FIT.replace("50", "500"), "evaluate(&model, &data.test)?", "model.history()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "rust", "display_name": "Rust", "language": "rust"}
+    content = {"type": "notebook", "format": "json", "content": notebook}
+    stack.server.request("PUT", "/api/contents/watched.ipynb", json=content)
+    page.goto(f"{stack.server.url}/lab/tree/watched.ipynb")
+    expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
+    menu(page, "Run", "Run All Cells")
+    output = page.locator(".jp-NotebookPanel:visible .jp-OutputArea")
+    expect(output.locator("progress")).to_be_visible(timeout=MINUTES)
+
+    bars, curves = set(), set()
+    for _ in range(20):
+        bars.add(output.locator(".jp-RenderedHTMLCommon:has(progress)").inner_text())
+        curves.add(output.locator(".jp-RenderedSVG").inner_html())
+        page.wait_for_timeout(250)
+    assert len(bars) > 5 and len(curves) > 3, (bars, len(curves))
+    expect(page.get_by_text("Rust | Busy")).to_be_visible()
+    page.screenshot(path=SCREENSHOTS / "5-training.png")
+
+    page.get_by_title("Interrupt the kernel").click()
+    expect(output.get_by_text("Interrupted: the model keeps what it has learned")).to_be_visible(timeout=MINUTES)
+    # The cells behind it run: the model is there, and has learned.
+    expect(output.get_by_text(re.compile(r"^loss: 0\.\d+ - accuracy: 0\.\d+$"))).to_be_visible(timeout=MINUTES)
+    expect(output.locator("table")).to_be_visible(timeout=MINUTES)
+    page.screenshot(path=SCREENSHOTS / "6-stopped.png")
+    page.keyboard.press("Control+s")
+    path = stack.notebooks / "watched.ipynb"
+    code = [cell for cell in nbformat.read(path, as_version=4).cells]
+    while not code[-1].execution_count:
+        page.wait_for_timeout(500)
+        code = [cell for cell in nbformat.read(path, as_version=4).cells]
+    assert [output.output_type for output in code[1].outputs] == ["display_data"] * 2
+    assert "image/png" in code[1].outputs[1].data and "progress" not in str(code[1].outputs[0])
 
 
 def run_and_saved(page, path):

@@ -22,6 +22,14 @@ def kernel(stack):
         yield kernel
 
 
+@pytest.fixture(scope="module")
+def common(stack):
+    """A kernel for tests that leave it as it was."""
+    with stack.server.kernel() as kernel:
+        kernel.run(LOAD).expect()
+        yield kernel
+
+
 def fit_until(kernel, seconds, code=FIT):
     """Starts training; returns the request when the bar has been there for so long."""
     request = kernel.send(code)
@@ -53,9 +61,9 @@ def test_bar_and_curves_move_while_the_cell_runs(kernel):
                      progress["text/plain"]), progress
 
 
-def test_one_line_per_epoch_where_asked(kernel):
+def test_one_line_per_epoch_where_asked(common):
     code = "fit(&model, &train.take(2000), &validation.take(100), FitConfig::default().epochs(2).verbose(Verbose::Lines))?;"
-    result = kernel.run(code).expect()
+    result = common.run(code).expect()
     assert not result.shown and result.stdout.count("Epoch ") == 2
 
 
@@ -126,28 +134,31 @@ def test_restarted_in_the_middle_of_an_epoch(stack, kernel):
     assert resumed == undisturbed and resumed.count("Some") == 4
 
 
-ERRORS = [
+@pytest.mark.parametrize("code, message", [
     ('let list = vec![1]; println!("{}", list[7]);', "Panic: index out of bounds: the len is 1 but the index is 7"),
     ('let number: i32 = "seven".parse()?;', "Error: invalid digit found in string"),
     ('let number: i32 = "seven";', "mismatched types"),
     ('\nlet number: i32 = "seven";', "2 │"),
-    ("std::process::abort();", "Died: the process that runs the cells has ended: signal: 6 (SIGABRT)"),
     ("model.forward(&Tensor::zeros((2, 20, 20, 1), DType::F32, &Device::Cpu)?, None)?;", "28"),
     ("Dataset::new(vec![0; 784], vec![11])?;", "label 11 of image 0 is not one of the classes 0 to 9"),
     ('FashionMnist::load_from("nowhere")?;', "nowhere: there is no such folder"),
     (':dep fmnist-lib = { path = "../nowhere" }', '"../nowhere"'),
     ("let t = Tensor::ones((2, 3), DType::F32, &Device::Cpu)?; t.matmul(&t)?;", "shape mismatch in matmul"),
     ("let (left, right) = Split::new(1.5, 1).apply(&data.train)?;", "between 0 and 1 (0.8 for 80:20), not 1.5"),
-]
-
-
-@pytest.mark.parametrize("code, message", ERRORS)
-def test_an_error_says_what_was_wrong(kernel, code, message):
-    result = kernel.run(code)
+])
+def test_an_error_says_what_was_wrong(common, code, message):
+    result = common.run(code)
     assert result.status == "error"
     assert message in result.error, result.error
     assert len(result.error.splitlines()) < 15, result.error
     assert "stack backtrace" not in result.error + result.stderr
+    common.run("train.len()").expect()
+
+
+def test_the_process_of_the_cells_ends(kernel):
+    result = kernel.run("std::process::abort();")
+    assert "Died: the process that runs the cells has ended: signal: 6 (SIGABRT)" in result.error, result.error
+    assert "run the notebook again from its first cell" in result.error, result.error
 
 
 def test_the_library_is_not_there_yet(stack):
@@ -163,13 +174,17 @@ def test_cells_behind_one_that_failed_are_not_run(kernel):
     assert [kernel.wait(one).status for one in requests] == ["error", "aborted", "aborted"]
 
 
-def test_completion_and_documentation(kernel):
+def test_completion_and_documentation(common):
     code = "model.his"
-    matches = kernel.ask("complete_request", code=code, cursor_pos=len(code))["matches"]
+    matches = common.ask("complete_request", code=code, cursor_pos=len(code))["matches"]
     assert any("history" in match for match in matches), matches
-    code = "fit(&model, &train, &validation, FitConfig::default())"
-    shown = kernel.ask("inspect_request", code=code, cursor_pos=1, detail_level=0)
-    assert "Trains `model` on `train`" in shown["data"]["text/plain"], shown
+    for code, position, words in [
+        ("let run = fit(&model, &train, &validation, FitConfig::default());", 11, "Trains model on train"),
+        ("model.history()", 8, "All epochs this model has been trained for."),
+        ("Split::new(0.8, 42)", 3, "Which images train and which validate."),
+    ]:
+        shown = common.ask("inspect_request", code=code, cursor_pos=position, detail_level=0)
+        assert words in shown["data"]["text/plain"], shown
 
 
 @pytest.mark.parametrize("code, kind, text", [
@@ -181,5 +196,5 @@ def test_completion_and_documentation(kernel):
     ("Tensor::ones((2, 3), DType::F32, &Device::Cpu)?", "text/plain", "Tensor[[2, 3], f32]"),
     ("model.spec().summary()?", "text/plain", "Total params: 1,421,194"),
 ])
-def test_values_show_themselves(kernel, code, kind, text):
-    assert text in kernel.run(code).expect().data[kind]
+def test_values_show_themselves(common, code, kind, text):
+    assert text in common.run(code).expect().data[kind]
