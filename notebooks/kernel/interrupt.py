@@ -38,13 +38,11 @@ class Interrupt:
         if cell is not self.cell or cell.stopped:
             self.wanted = False
             return
-        runtime = self.runtime()
-        compilers = [one for one in runtime.parent().children() if one != runtime] if runtime else []
+        compilers = self.compilers()
         if compilers:
             cell.stopped = COMPILING
-            for one in compilers:
-                for process in [*one.children(recursive=True), one]:
-                    self.send(process, signal.SIGINT)
+            for process in compilers:
+                self.send(process, signal.SIGINT)
         elif self.loaded() > cell.loaded:
             cell.stopped = RUNNING
             self.send(self.runtime(), signal.SIGINT)
@@ -57,13 +55,22 @@ class Interrupt:
         except psutil.Error:
             pass
         self.found = None
-        for one in self.process.children(recursive=True):
-            try:
-                if "EVCXR_IS_RUNTIME" in one.environ() and one.name() == "evcxr_jupyter":
+        try:
+            for one in self.process.children(recursive=True):
+                if one.name() == "evcxr_jupyter" and "EVCXR_IS_RUNTIME" in one.environ():
                     self.found = one
-            except psutil.Error:  # it has just ended
-                pass
+        except psutil.Error:
+            pass
         return self.found
+
+    def compilers(self):
+        """What evcxr has started besides the process that runs the cells."""
+        runtime = self.runtime()
+        try:
+            started = runtime.parent().children(recursive=True) if runtime else []
+            return [one for one in started if runtime not in [one, *one.parents()]]
+        except psutil.Error:  # one of them has just ended
+            return []
 
     def loaded(self):
         """How many cells' code the runtime has loaded: one more as soon as the cell runs."""

@@ -33,6 +33,7 @@ pub(super) struct Live {
     curves: Shown,
     /// In the first epoch there is nothing else to draw.
     first_epoch: Option<StepRecord>,
+    ended: bool,
 }
 
 /// An output, and when it was last shown.
@@ -72,6 +73,7 @@ impl Live {
             bar: Shown::new(),
             curves: Shown::new(),
             first_epoch: None,
+            ended: false,
         }
     }
 
@@ -143,12 +145,27 @@ impl Callback for Live {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// What stays in the notebook: a line or two, and the curves.
     fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
-        let text = summary(&self.history, self.epochs_at_start, ended);
-        let html = escape(&text).replace('\n', "<br>");
-        self.bar
-            .show(&[("text/html", &html), ("text/plain", &text)]);
+        self.ended = true;
+        self.conclude(&summary(&self.history, self.epochs_at_start, ended))
+    }
+}
+
+/// An error, or a panic, ends training without a word to the callbacks.
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.ended {
+            // A second error is of no interest.
+            let _ = self.conclude("Ended by the error below.");
+        }
+    }
+}
+
+impl Live {
+    /// Shows what stays in the notebook: a line or two, and the curves.
+    fn conclude(&mut self, text: &str) -> Result<()> {
+        let html = escape(text).replace('\n', "<br>");
+        self.bar.show(&[("text/html", &html), ("text/plain", text)]);
         let figure = self.figure(self.first_epoch.as_ref());
         self.curves.show(&[
             ("image/svg+xml", &figure.to_svg()?),

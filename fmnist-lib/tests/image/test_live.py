@@ -67,8 +67,17 @@ def test_one_line_per_epoch_where_asked(common):
     assert not result.shown and result.stdout.count("Epoch ") == 2
 
 
+def test_an_error_ends_the_bar(common):
+    code = "fit(&one_layer().build(1)?, &train, None, FitConfig::default().learning_rate(1e30))?;"
+    result = common.run(code)
+    assert "training has diverged. Lower the learning rate" in result.error, result.error
+    assert "progress" not in str([data for *_, data in result.shown][-2:])
+
+
 def test_stop_ends_fit_and_keeps_everything(kernel):
     request = fit_until(kernel, 2)
+    # A page that is loaded anew can press Stop as well.
+    assert kernel.ask("kernel_info_request")["status"] == "ok"
     pressed = time.monotonic()
     kernel.interrupt()
     result = kernel.wait(request).expect()
