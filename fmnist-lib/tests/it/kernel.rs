@@ -50,6 +50,28 @@ fn tensors_in_cells() -> TempDir {
     folder
 }
 
+/// Where nobody watches, a run is a line per epoch; the bar and the moving curves of a served notebook
+/// (tests/image/test_live.py) would be gibberish.
+#[test]
+fn training_prints_a_line_per_epoch() {
+    let cells = [
+        r#":dep fmnist-lib = { path = "../fmnist-lib" }"#,
+        "use fmnist_lib::*;
+         let data = Dataset::new(vec![0; 20 * PIXELS], (0..20).map(|i| i % 10).collect())?;",
+        "fit(&one_layer().build(1)?, &data, &data, FitConfig::default().epochs(2))?;",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lines.ipynb");
+    Notebook::new(&cells).write(&path);
+    let output = folder.path().join("out");
+    let result = start_sh(&["run", "--output-dir", output.to_str().unwrap()], &[path]);
+    assert!(result.succeeded, "{}", result.stderr);
+    let printed = Notebook::read(&output.join("lines.ipynb")).printed_by(2);
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 2, "{printed}");
+    assert!(lines[1].starts_with("Epoch 2/2 - "), "{printed}");
+}
+
 /// Each way in which a cell can fail makes the run fail and names the cell and the reason, although
 /// evcxr itself answers "ok" for the first two.
 #[test]
