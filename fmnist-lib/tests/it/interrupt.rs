@@ -1,87 +1,78 @@
-//! Ctrl-C on a terminal, with the `reproduce` example as the program.
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, thread};
 
-fn reproduce(out: &Path) -> Command {
-    // target/PROFILE/deps/it-…, and beside it what Cargo makes of the examples.
-    let program: PathBuf = env::current_exe()
-        .unwrap()
-        .ancestors()
-        .nth(2)
-        .unwrap()
-        .join("examples/reproduce");
-    let mut command = Command::new(program);
-    command
-        .args(["--models", "1", "--epochs", "6", "--out"])
-        .arg(out)
+use fmnist_lib::{Ended, Error, FitConfig, Verbose, evaluate, fit};
+
+use crate::striped;
+use crate::training::small;
+
+/// The program that is interrupted: this file's `trains`, in a process of its own.
+#[test]
+fn ctrl_c_ends_fit_and_nothing_else() {
+    let mut program = Command::new(env::current_exe().unwrap())
+        .args(["interrupt::trains", "--exact", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn table_of(out: &Path) -> String {
-    let output = reproduce(out).output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{errors}");
-    // The seconds differ from run to run.
-    let csv = fs::read_dir(out)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let csv: Vec<_> = csv
-        .filter(|path| path.extension().is_some_and(|it| it == "csv"))
-        .collect();
-    let rows = fs::read_to_string(&csv[0]).unwrap();
-    rows.lines()
-        .map(|row| row.splitn(7, ',').take(6).collect::<Vec<_>>().join(",") + "\n")
-        .collect()
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut wait_for = |start: &str| {
+        let line = lines.find(|line| line.as_ref().unwrap().starts_with(start));
+        line.unwrap_or_else(|| panic!("no line {start:?}")).unwrap()
+    };
+    let interrupt = || {
+        let id = program.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    wait_for("Epoch 2/");
+    interrupt();
+    wait_for("Interrupted: the model keeps what it has learned, and fit goes on from there.");
+    wait_for("fit has returned");
+    interrupt();
+    wait_for("evaluate has been interrupted");
+    wait_for("nobody listens");
+    interrupt();
+    let status = program.wait().unwrap();
+    assert!(
+        !status.success(),
+        "where nobody listens, the signal ends the process"
+    );
 }
 
 #[test]
-fn ctrl_c_ends_training_and_the_same_command_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let (stopped, undisturbed) = (
-        folder.path().join("stopped"),
-        folder.path().join("undisturbed"),
+#[ignore = "a program for the test above"]
+fn trains() {
+    let data = striped(2000, 1);
+    let model = small().build(1).unwrap();
+    let config = FitConfig::default()
+        .epochs(1_000_000)
+        .batch_size(100)
+        .verbose(Verbose::Lines);
+    let run = fit(&model, &data, None, config).unwrap();
+    assert_eq!(run.ended, Ended::Interrupted);
+    assert_eq!(run.history, model.history());
+    println!("fit has returned");
+    // Many images, so that the signal does not come just between two passes over them.
+    let many = striped(20_000, 2);
+    while !matches!(evaluate(&model, &many), Err(Error::Interrupted)) {}
+    // What was learned is there, and a run goes on from it.
+    let before = model.history().epochs.len();
+    let more = FitConfig::default().epochs(1).verbose(Verbose::Silent);
+    assert_eq!(
+        fit(&model, &data, None, more).unwrap().ended,
+        Ended::Completed
     );
-    let program = reproduce(&stopped).spawn().unwrap();
-    let started = Instant::now();
-    let is_there = |kind: &str| {
-        fs::read_dir(&stopped).is_ok_and(|files| {
-            files.into_iter().any(|file| {
-                file.unwrap()
-                    .path()
-                    .extension()
-                    .is_some_and(|it| it == kind)
-            })
-        })
-    };
-    while !is_there("csv") {
-        assert!(
-            started.elapsed() < Duration::from_secs(120),
-            "no epoch has ended"
-        );
-        thread::sleep(Duration::from_millis(10));
+    assert_eq!(model.history().last().unwrap().epoch, before + 1);
+    println!("evaluate has been interrupted");
+    println!("nobody listens");
+    loop {
+        thread::park();
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &program.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(kill.success());
-    let output = program.wait_with_output().unwrap();
-    let (printed, errors) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert_eq!(output.status.code(), Some(130), "{printed}{errors}");
-    assert!(
-        printed.contains("Interrupted: the model keeps what it has learned"),
-        "{printed}"
-    );
-    assert!(
-        errors.contains("run the same command again to go on"),
-        "{errors}"
-    );
-    assert_eq!(table_of(&stopped), table_of(&undisturbed));
 }
