@@ -10,7 +10,7 @@ use crate::{Dataset, Error, PIXELS, Result, SIDE};
 
 /// What happens to a training image each time it is used. By default, nothing.
 ///
-/// The changes come in this order; each draws from the run's seed, the epoch and the image, so that
+/// An image is flipped, shifted, erased from, in this order. What happens is drawn from the run's seed, the epoch and the image, so that
 /// the same seed gives the same pictures. Validation and test images are never changed.
 ///
 /// ```
@@ -33,7 +33,7 @@ impl Augmentation {
         Self::default()
     }
 
-    /// Mirrors every second image, left to right: Keras's `RandomFlip("horizontal")`.
+    /// Mirrors half of the images, left to right: Keras's `RandomFlip("horizontal")`.
     pub fn flip(self) -> Self {
         Self { flip: true, ..self }
     }

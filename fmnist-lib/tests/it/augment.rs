@@ -25,7 +25,7 @@ fn apply(augmentation: Augmentation, data: &Dataset) -> Dataset {
 }
 
 #[test]
-fn a_flip_mirrors_every_second_image() {
+fn a_flip_mirrors_half_of_the_images() {
     let data = striped(1000, 1);
     let flipped = apply(Augmentation::new().flip(), &data);
     let mut count = 0;
