@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augmentation;
+use crate::schedule::Schedule;
 use crate::{Error, Result};
 
 /// The settings of a [`fit`](crate::fit), by default the report's: 50 epochs, batches of 512, Adam at
@@ -25,6 +27,13 @@ pub struct FitConfig {
     pub learning_rate: f64,
     /// How the learning rate changes over the epochs. Default: not at all.
     pub schedule: Schedule,
+    /// Random changes of the training images. Default: none.
+    #[serde(default)]
+    pub augmentation: Augmentation,
+    /// The part of the target, 0 to 1, that is shared evenly by all classes, as in Keras's
+    /// `CategoricalCrossentropy(label_smoothing)` (Szegedy et al., 2016). Default 0.
+    #[serde(default)]
+    pub label_smoothing: f64,
     /// Decides the order of the images and what dropout drops. Default 0.
     pub seed: u64,
     /// Whether to stop when validation no longer improves. Default: no.
@@ -44,6 +53,8 @@ impl Default for FitConfig {
             batch_size: 512,
             learning_rate: 0.001,
             schedule: Schedule::Constant,
+            augmentation: Augmentation::new(),
+            label_smoothing: 0.0,
             seed: 0,
             early_stopping: None,
             checkpoint: None,
@@ -75,6 +86,22 @@ impl FitConfig {
     /// Changes the learning rate by `schedule`.
     pub fn schedule(self, schedule: Schedule) -> Self {
         Self { schedule, ..self }
+    }
+
+    /// Changes the training images by `augmentation`.
+    pub fn augmentation(self, augmentation: Augmentation) -> Self {
+        Self {
+            augmentation,
+            ..self
+        }
+    }
+
+    /// Shares this part of the target among all classes.
+    pub fn label_smoothing(self, label_smoothing: f64) -> Self {
+        Self {
+            label_smoothing,
+            ..self
+        }
     }
 
     /// Draws everything random from `seed`.
@@ -122,41 +149,14 @@ impl FitConfig {
                 self.learning_rate
             ));
         }
-        if let Schedule::Step { every: 0, .. } = self.schedule {
-            return refuse("a step schedule changes every 1 or more epochs, not every 0".into());
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return refuse(format!(
+                "label smoothing must be at least 0 and less than 1 (0.1 is usual), not {}",
+                self.label_smoothing
+            ));
         }
-        Ok(())
-    }
-}
-
-/// How the learning rate changes from epoch to epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub enum Schedule {
-    /// Always the same.
-    #[default]
-    Constant,
-    /// Times `factor` every `every` epochs.
-    Step {
-        /// Epochs between two changes.
-        every: usize,
-        /// What the rate is multiplied with.
-        factor: f64,
-    },
-    /// Down to 0 along half a cosine (Loshchilov & Hutter, 2017).
-    Cosine,
-}
-
-impl Schedule {
-    /// The learning rate of epoch `epoch` (from 0) of `epochs`.
-    pub(crate) fn rate(self, start: f64, epoch: usize, epochs: usize) -> f64 {
-        match self {
-            Self::Constant => start,
-            Self::Step { every, factor } => start * factor.powi((epoch / every) as i32),
-            Self::Cosine => {
-                let progress = epoch as f64 / epochs as f64;
-                start * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-        }
+        self.augmentation.check()?;
+        self.schedule.check()
     }
 }
 

@@ -38,6 +38,74 @@ pub struct Predictions {
     pub classes: Vec<u8>,
 }
 
+impl Predictions {
+    /// The mean of several predictions for the same images: of several networks, or of the images
+    /// and their mirror images (test-time augmentation).
+    ///
+    /// ```no_run
+    /// # use fmnist_lib::*;
+    /// # let (data, model) = (FashionMnist::load()?, one_layer().build(1)?);
+    /// let both = [predict(&model, &data.test)?, predict(&model, &data.test.mirrored())?];
+    /// println!("{}", Predictions::mean(&both)?.evaluate(&data.test)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is none, or they are of different numbers of images.
+    pub fn mean(predictions: &[Self]) -> Result<Self> {
+        let images = predictions.first().map_or(0, |first| first.classes.len());
+        if images == 0 || predictions.iter().any(|one| one.classes.len() != images) {
+            return Err(Error::Invalid(
+                "a mean of predictions needs one or more, all of the same images".into(),
+            ));
+        }
+        let part = 1.0 / predictions.len() as f32;
+        let mean = |image: usize| -> [f32; CLASSES] {
+            let of_class = |class: usize| {
+                let sum: f32 = predictions
+                    .iter()
+                    .map(|one| one.probabilities[image][class])
+                    .sum();
+                sum * part
+            };
+            std::array::from_fn(of_class)
+        };
+        let probabilities: Vec<[f32; CLASSES]> = (0..images).map(mean).collect();
+        let most_probable = |row: &[f32; CLASSES]| {
+            // The first of equals, as in `predict`.
+            (1..CLASSES).fold(
+                0,
+                |best, class| if row[class] > row[best] { class } else { best },
+            ) as u8
+        };
+        Ok(Self {
+            classes: probabilities.iter().map(most_probable).collect(),
+            probabilities,
+        })
+    }
+
+    /// How well these predictions fit the labels of `dataset`.
+    ///
+    /// # Errors
+    /// When they are not of as many images as it has, or it has none.
+    pub fn evaluate(&self, dataset: &Dataset) -> Result<Evaluation> {
+        let confusion = ConfusionMatrix::new(dataset.labels(), &self.classes)?;
+        if dataset.is_empty() {
+            return Err(Error::Invalid("there are no images to evaluate".into()));
+        }
+        let losses = dataset.labels().iter().zip(&self.probabilities);
+        // A probability that has become 0 costs as much as the least that f32 can hold.
+        let loss: f64 = losses
+            .map(|(&label, row)| -f64::from(row[usize::from(label)].max(f32::MIN_POSITIVE)).ln())
+            .sum();
+        Ok(Evaluation {
+            loss: (loss / dataset.len() as f64) as f32,
+            accuracy: confusion.accuracy() as f32,
+            confusion,
+        })
+    }
+}
+
 /// Measures `model` on `dataset`, without dropout.
 ///
 /// # Errors

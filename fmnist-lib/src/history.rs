@@ -22,7 +22,7 @@ pub struct EpochRecord {
     pub val_loss: Option<f32>,
     /// Accuracy on the validation images after the epoch, 0 to 1.
     pub val_accuracy: Option<f32>,
-    /// Learning rate of the epoch.
+    /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
     /// Wall-clock seconds, validation included.
     pub seconds: f64,

@@ -7,7 +7,7 @@
 //!        │  dataset         find or download, parse, check by SHA-256
 //!        ▼
 //!   Dataset (u8)
-//!        │  preprocess      random 80:20 split, shuffled batches, pixels / 255
+//!        │  preprocess      random 80:20 split, shuffled and augmented batches, pixels / 255
 //!        ▼
 //!   Tensor (batch, 28, 28, 1)
 //!        │  nn, model       layers, ModelSpec (a list of layers), Model (its weights)
@@ -41,6 +41,7 @@
 //! of your own would be a second copy, whose tensors get the same ids as ours: gradients would be
 //! mixed up without a word.
 
+mod augment;
 mod config;
 mod dataset;
 mod display;
@@ -57,13 +58,15 @@ mod optim;
 pub mod plot;
 mod preprocess;
 mod report;
+mod schedule;
 mod seed;
 mod table;
 mod train;
 
+pub use augment::Augmentation;
 pub use candle_core;
 pub use candle_nn;
-pub use config::{EarlyStopping, FitConfig, Schedule, Verbose, quick};
+pub use config::{EarlyStopping, FitConfig, Verbose, quick};
 pub use dataset::{CLASS_NAMES, CLASSES, Dataset, FashionMnist, PIXELS, SIDE};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
@@ -78,6 +81,7 @@ pub use nn::{
 pub use notebook::ShowTensor;
 pub use preprocess::{Scaling, Split};
 pub use report::{Comparison, Outcome, REPORTED, Reported};
+pub use schedule::Schedule;
 pub use train::{Callback, Ended, Run, StepRecord, fit, fit_with, resume};
 
 #[doc(hidden)] // for the fuzz target and the tests

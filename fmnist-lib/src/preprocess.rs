@@ -5,6 +5,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::augment::Augmentation;
 use crate::seed::{Purpose, generator};
 use crate::{CLASSES, Dataset, Error, PIXELS, Result, SIDE};
 
@@ -56,18 +57,18 @@ impl Scaling {
                 pixels.len()
             )));
         }
-        self.gather(pixels.chunks(PIXELS).collect(), device)
+        self.gather::<&[u8]>(pixels.chunks(PIXELS).collect(), device)
     }
 
     /// Some images, 784 pixels each, to a tensor of shape (images, 28, 28, 1).
-    fn gather(self, images: Vec<&[u8]>, device: &Device) -> Result<Tensor> {
+    fn gather<I: AsRef<[u8]> + Sync>(self, images: Vec<I>, device: &Device) -> Result<Tensor> {
         let table: [f32; 256] = std::array::from_fn(|pixel| self.scale(pixel as u8));
         let mut scaled = vec![0.0; images.len() * PIXELS];
         scaled
             .par_chunks_mut(PIXELS)
             .zip(&images)
             .for_each(|(scaled, image)| {
-                for (value, &pixel) in scaled.iter_mut().zip(*image) {
+                for (value, &pixel) in scaled.iter_mut().zip(image.as_ref()) {
                     *value = table[usize::from(pixel)];
                 }
             });
@@ -169,11 +170,34 @@ pub(crate) fn batch(
     device: &Device,
 ) -> Result<(Tensor, Tensor)> {
     let images = indices.iter().map(|&index| dataset.image(index)).collect();
+    Ok((
+        scaling.gather::<&[u8]>(images, device)?,
+        labels(dataset, indices, device)?,
+    ))
+}
+
+/// As [`batch`], of images changed as `augmentation` says for `epoch`.
+pub(crate) fn augmented_batch(
+    dataset: &Dataset,
+    indices: &[usize],
+    scaling: Scaling,
+    augmentation: &Augmentation,
+    (seed, epoch): (u64, usize),
+    device: &Device,
+) -> Result<(Tensor, Tensor)> {
+    if augmentation.is_nothing() {
+        return batch(dataset, indices, scaling, device);
+    }
+    let images = augmentation.images(dataset, indices, seed, epoch);
+    Ok((
+        scaling.gather(images, device)?,
+        labels(dataset, indices, device)?,
+    ))
+}
+
+fn labels(dataset: &Dataset, indices: &[usize], device: &Device) -> Result<Tensor> {
     let label = |&index: &usize| u32::from(dataset.labels()[index]);
     let labels: Vec<u32> = indices.iter().map(label).collect();
     let count = labels.len();
-    Ok((
-        scaling.gather(images, device)?,
-        Tensor::from_vec(labels, count, device)?,
-    ))
+    Ok(Tensor::from_vec(labels, count, device)?)
 }

@@ -17,6 +17,8 @@ pub(crate) enum Purpose<'a> {
     Split,
     /// The order of the training images in an epoch.
     Shuffle { epoch: usize },
+    /// The changes of the training images in an epoch.
+    Augment { epoch: usize },
     /// What the named layer draws in one step: what dropout drops.
     Layer {
         name: &'a str,
@@ -36,6 +38,7 @@ pub(crate) fn key(seed: u64, purpose: Purpose<'_>) -> [u8; 32] {
         Purpose::Initialise(name) => ("initialise", name, 0, 0),
         Purpose::Split => ("split", "", 0, 0),
         Purpose::Shuffle { epoch } => ("shuffle", "", epoch, 0),
+        Purpose::Augment { epoch } => ("augment", "", epoch, 0),
         Purpose::Layer { name, epoch, step } => ("layer", name, epoch, step),
     };
     Sha256::new()

@@ -128,6 +128,16 @@ impl Dataset {
         })
     }
 
+    /// All images mirrored, left to right, with their labels.
+    pub fn mirrored(&self) -> Self {
+        let mut images = self.images.clone();
+        images.chunks_mut(SIDE).for_each(<[u8]>::reverse);
+        Self {
+            images,
+            labels: self.labels.clone(),
+        }
+    }
+
     /// The first `count` images, or all where there are fewer.
     pub fn take(&self, count: usize) -> Self {
         let count = count.min(self.len());

@@ -1,8 +1,9 @@
 //! One training step, up to the gradients: with the fused kernels where they fit, layer by layer
 //! through Candle elsewhere.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{D, Device, Tensor, Var};
 use candle_nn::loss::cross_entropy;
+use candle_nn::ops::log_softmax;
 
 use super::Model;
 use super::fused::Fused;
@@ -21,11 +22,13 @@ pub(crate) struct Gradients {
 }
 
 impl Model {
-    /// Loss and gradients of a batch: inputs (batch, 28, 28, 1), labels (batch).
+    /// Loss and gradients of a batch: inputs (batch, 28, 28, 1), labels (batch). `smoothing` is the
+    /// part of the target that all classes share.
     pub(crate) fn gradients(
         &self,
         input: &Tensor,
         labels: &Tensor,
+        smoothing: f64,
         step: Step,
     ) -> Result<Gradients> {
         let fused = self.fused.as_ref().filter(|_| self.suits_fused(input));
@@ -37,7 +40,12 @@ impl Model {
             None => self.forward_by_layers(input, Some(step))?,
         };
         self.check_scores(&scores, input.dim(0)?)?;
-        let loss = cross_entropy(&scores, labels)?;
+        let mut loss = cross_entropy(&scores, labels)?;
+        if smoothing > 0.0 {
+            // Cross-entropy against the uniform distribution.
+            let uniform = log_softmax(&scores, D::Minus1)?.mean_all()?.neg()?;
+            loss = ((loss * (1.0 - smoothing))? + (uniform * smoothing)?)?;
+        }
         let gradients = loss.backward()?;
         let of_weights = match fused {
             Some(fused) => {

@@ -19,7 +19,7 @@ use crate::history::{EpochRecord, History};
 use crate::interrupt::Interruptible;
 use crate::model::{Gradients, Model, RunPlan};
 use crate::nn::Step;
-use crate::preprocess::{batch, shuffled};
+use crate::preprocess::{augmented_batch, shuffled};
 use crate::{Dataset, Error, Result};
 
 /// What a [`fit`] did.
@@ -238,24 +238,32 @@ fn train_epoch(
     let config = &plan.config;
     let start = Instant::now();
     let epoch_of_run = epoch - plan.epochs_before - 1;
-    let rate = config
-        .schedule
-        .rate(config.learning_rate, epoch_of_run, config.epochs);
     let order = shuffled(train.len(), config.seed, epoch);
     let steps = order.len().div_ceil(config.batch_size);
-    let (mut loss_sum, mut right, mut seen) = (0.0, 0, 0);
+    let (mut loss_sum, mut right, mut seen, mut rate) = (0.0, 0, 0, config.learning_rate);
     for (index, indices) in order.chunks(config.batch_size).enumerate() {
         let step = Step {
             seed: config.seed,
             epoch,
             step: index + 1,
         };
-        let (inputs, labels) = batch(train, indices, model.spec().input_scaling(), model.device())?;
+        let done = epoch_of_run as f64 + index as f64 / steps as f64;
+        rate = config
+            .schedule
+            .rate(config.learning_rate, done, config.epochs);
+        let (inputs, labels) = augmented_batch(
+            train,
+            indices,
+            model.spec().input_scaling(),
+            &config.augmentation,
+            (config.seed, epoch),
+            model.device(),
+        )?;
         let Gradients {
             loss,
             correct,
             of_weights,
-        } = model.gradients(&inputs, &labels, step)?;
+        } = model.gradients(&inputs, &labels, config.label_smoothing, step)?;
         if !loss.is_finite() {
             return Err(Error::Diverged {
                 epoch,

@@ -3,6 +3,8 @@
 
 /// Adam against a step computed by hand.
 mod adam;
+/// What flips, shifts and erasures do to pixels.
+mod augment;
 /// Saving, refusing, resuming.
 mod checkpoint;
 /// The dataset: damaged files, the real one, and the whole road from a server.

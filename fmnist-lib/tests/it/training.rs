@@ -1,9 +1,9 @@
 use std::ops::ControlFlow;
 
 use fmnist_lib::{
-    Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord, Error, FitConfig, Flatten,
-    MaxPool2d, Model, ModelSpec, Result, Scaling, Schedule, StepRecord, Verbose, evaluate, fit,
-    fit_with, one_layer, predict, three_layer,
+    Augmentation, Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord, Error,
+    FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Scaling, Schedule,
+    StepRecord, Verbose, evaluate, fit, fit_with, one_layer, predict, three_layer,
 };
 
 use crate::striped;
@@ -56,7 +56,9 @@ fn a_seed_gives_the_same_bits_on_1_and_2_threads() {
             .unwrap();
         pool.install(|| {
             let model = three_layer().build(4).unwrap();
-            let run = fit(&model, &data, &striped(40, 9), quiet(1)).unwrap();
+            let augmentation = Augmentation::new().flip().shift(2).erase(0.5);
+            let config = quiet(1).augmentation(augmentation).label_smoothing(0.1);
+            let run = fit(&model, &data, &striped(40, 9), config).unwrap();
             (
                 bits(&model),
                 run.history.epochs[0].val_loss.unwrap().to_bits(),
@@ -224,6 +226,77 @@ fn schedules_follow_their_formulas() {
             .zip(expected)
             .all(|(found, rate)| (found - rate).abs() < 1e-8)
     );
+    // Up along half a cosine from 0.004, down from 0.1 to 0.0000004; one step is one epoch.
+    let one_cycle = rates(Schedule::OneCycle { rise: 0.5 });
+    let expected = [0.004, 0.052, 0.1, 0.050_000_2];
+    assert!(
+        one_cycle
+            .iter()
+            .zip(expected)
+            .all(|(found, rate)| (found - rate).abs() < 1e-8),
+        "{one_cycle:?}"
+    );
+}
+
+/// The loss of a step that cannot change much, against the definition in f64.
+#[test]
+fn smoothed_labels_share_a_part_of_the_target() {
+    let data = striped(50, 3);
+    let model = small().build(5).unwrap();
+    let config = quiet(1).label_smoothing(0.1).learning_rate(1e-12);
+    let spec = ModelSpec::new("without dropout")
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10));
+    let plain = spec.build(5).unwrap();
+    let probabilities = predict(&plain, &data).unwrap().probabilities;
+    let run = fit(&plain, &data, None, config.clone()).unwrap();
+    let losses = probabilities
+        .iter()
+        .zip(data.labels())
+        .map(|(row, &label)| {
+            let target = |class| {
+                if class == usize::from(label) {
+                    0.91
+                } else {
+                    0.01
+                }
+            };
+            let terms = (0..10).map(|class| -target(class) * f64::from(row[class]).ln());
+            terms.sum::<f64>()
+        });
+    let expected = losses.sum::<f64>() / 50.0;
+    let found = f64::from(run.history.epochs[0].loss);
+    assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+    // The network with kernels of its own takes it as well, and learns.
+    fit(&model, &data, None, config.learning_rate(0.01).epochs(60)).unwrap();
+    assert!(evaluate(&model, &data).unwrap().accuracy > 0.9);
+    let wrong = quiet(1).label_smoothing(1.0);
+    assert!(matches!(
+        fit(&model, &data, None, wrong),
+        Err(Error::Invalid(_))
+    ));
+}
+
+#[test]
+fn a_mean_of_predictions_is_measured_as_one() {
+    let data = striped(40, 6);
+    let model = small().build(1).unwrap();
+    let one = predict(&model, &data).unwrap();
+    let measured = one.evaluate(&data).unwrap();
+    let expected = evaluate(&model, &data).unwrap();
+    assert!((measured.loss - expected.loss).abs() < 1e-5);
+    assert_eq!(measured.confusion, expected.confusion);
+    let other = predict(&small().build(2).unwrap(), &data).unwrap();
+    let mean = Predictions::mean(&[one.clone(), other.clone()]).unwrap();
+    for image in 0..40 {
+        for class in 0..10 {
+            let expected =
+                (one.probabilities[image][class] + other.probabilities[image][class]) / 2.0;
+            assert!((mean.probabilities[image][class] - expected).abs() < 1e-7);
+        }
+    }
+    assert_eq!(Predictions::mean(std::slice::from_ref(&one)).unwrap(), one);
+    assert!(Predictions::mean(&[]).is_err());
 }
 
 #[test]
