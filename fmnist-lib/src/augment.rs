@@ -10,8 +10,9 @@ use crate::{Dataset, Error, PIXELS, Result, SIDE};
 
 /// What happens to a training image each time it is used. By default, nothing.
 ///
-/// An image is flipped, shifted, erased from, in this order. What happens is drawn from the run's seed, the epoch and the image, so that
-/// the same seed gives the same pictures. Validation and test images are never changed.
+/// An image is flipped, shifted, erased from, in this order. What happens is drawn from the run's
+/// seed, the epoch and the image, so that the same seed gives the same pictures. Validation and test
+/// images are never changed.
 ///
 /// ```
 /// use fmnist_lib::{Augmentation, FitConfig};
