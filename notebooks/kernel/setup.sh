@@ -187,15 +187,13 @@ TOML
 
 # What a kernel would otherwise ask rustup and rustc at each start.
 write_toolchain() {
-    local new
-    new=$(mktemp "$1/toolchain-XXXXXX")
     printf '%s=%q\n' \
         TOOLCHAIN_LIBRARIES "$(rustc --print target-libdir)" \
         TOOLCHAIN_HOST "$(rustc -vV | sed -n 's/^host: //p')" \
         FMNIST_CARGO "$(rustup which cargo 2>/dev/null || command -v cargo)" \
         RUST_SRC_PATH "$(rust_sources)" \
-        TOOLCHAIN_PROGRAMS "$(rustc --print sysroot)/bin" >"$new"
-    mv "$new" "$1/toolchain"
+        TOOLCHAIN_PROGRAMS "$(rustc --print sysroot)/bin" >"$1/toolchain.new"
+    mv "$1/toolchain.new" "$1/toolchain"
 }
 
 # Removes from a workspace what was compiled of the crates whose names hold $2.
