@@ -72,7 +72,7 @@ def test_watch_training_stop_it_and_go_on(stack, page):
     notebook.metadata.kernelspec = {"name": "rust", "display_name": "Rust", "language": "rust"}
     content = {"type": "notebook", "format": "json", "content": notebook}
     stack.server.request("PUT", "/api/contents/watched.ipynb", json=content)
-    page.goto(f"{stack.server.url}/lab/tree/watched.ipynb")
+    page.goto(f"{stack.server.url}/lab/workspaces/watched/tree/watched.ipynb")  # nothing else is open
     expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
     menu(page, "Run", "Run All Cells")
     output = page.locator(".jp-NotebookPanel:visible .jp-OutputArea")

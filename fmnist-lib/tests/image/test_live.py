@@ -144,7 +144,7 @@ def test_restarted_in_the_middle_of_an_epoch(stack, kernel):
 
 
 @pytest.mark.parametrize("code, message", [
-    ('let list = vec![1]; println!("{}", list[7]);', "Panic: index out of bounds: the len is 1 but the index is 7"),
+    ('let list: Vec<i32> = vec![1]; println!("{}", list[7]);', "Panic: index out of bounds: the len is 1 but the index is 7"),
     ('let number: i32 = "seven".parse()?;', "Error: invalid digit found in string"),
     ('let number: i32 = "seven";', "mismatched types"),
     ('\nlet number: i32 = "seven";', "2 │"),
