@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use std::{env, thread};
 
 use fmnist_lib::{Ended, Error, FitConfig, Verbose, evaluate, fit};
@@ -34,7 +35,7 @@ fn ctrl_c_ends_fit_and_nothing_else() {
     wait_for("Epoch 2/");
     interrupt();
     wait_for("Interrupted: the model keeps what it has learned, and fit goes on from there.");
-    wait_for("fit has returned");
+    wait_for("fit has returned, evaluate is at work");
     interrupt();
     wait_for("evaluate has been interrupted");
     wait_for("nobody listens");
@@ -58,9 +59,12 @@ fn trains() {
     let run = fit(&model, &data, None, config).unwrap();
     assert_eq!(run.ended, Ended::Interrupted);
     assert_eq!(run.history, model.history());
-    println!("fit has returned");
     // Many images, so that the signal does not come just between two passes over them.
     let many = striped(20_000, 2);
+    thread::spawn(|| {
+        thread::sleep(Duration::from_millis(200));
+        println!("fit has returned, evaluate is at work");
+    });
     while !matches!(evaluate(&model, &many), Err(Error::Interrupted)) {}
     // What was learned is there, and a run goes on from it.
     let before = model.history().epochs.len();
