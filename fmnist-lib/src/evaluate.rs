@@ -89,21 +89,33 @@ impl Predictions {
     /// # Errors
     /// When they are not of as many images as it has, or it has none.
     pub fn evaluate(&self, dataset: &Dataset) -> Result<Evaluation> {
-        let confusion = ConfusionMatrix::new(dataset.labels(), &self.classes)?;
-        if dataset.is_empty() {
-            return Err(Error::Invalid("there are no images to evaluate".into()));
-        }
         let losses = dataset.labels().iter().zip(&self.probabilities);
         // A probability that has become 0 costs as much as the least that f32 can hold.
         let loss: f64 = losses
             .map(|(&label, row)| -f64::from(row[usize::from(label)].max(f32::MIN_POSITIVE)).ln())
             .sum();
-        Ok(Evaluation {
+        Evaluation::of(dataset, &self.classes, loss)
+    }
+}
+
+impl Evaluation {
+    /// From the class that each image of `dataset` was called, and the sum of their losses.
+    fn of(dataset: &Dataset, classes: &[u8], loss: f64) -> Result<Self> {
+        let confusion = ConfusionMatrix::new(dataset.labels(), classes)?;
+        refuse_empty(dataset)?;
+        Ok(Self {
             loss: (loss / dataset.len() as f64) as f32,
             accuracy: confusion.accuracy() as f32,
             confusion,
         })
     }
+}
+
+fn refuse_empty(dataset: &Dataset) -> Result<()> {
+    if dataset.is_empty() {
+        return Err(Error::Invalid("there are no images to evaluate".into()));
+    }
+    Ok(())
 }
 
 /// Measures `model` on `dataset`, without dropout.
@@ -129,12 +141,7 @@ pub(crate) fn measure(
         classes.extend(argmax(logits)?);
         Ok(())
     })?;
-    let confusion = ConfusionMatrix::new(dataset.labels(), &classes)?;
-    Ok(Evaluation {
-        loss: (loss / dataset.len() as f64) as f32,
-        accuracy: confusion.accuracy() as f32,
-        confusion,
-    })
+    Evaluation::of(dataset, &classes, loss)
 }
 
 /// The class probabilities that `model` gives each image of `dataset`; its labels play no part.
@@ -165,9 +172,7 @@ fn for_each_batch(
     stop: Option<&Interruptible>,
     mut visit: impl FnMut(&Tensor, &Tensor) -> Result<()>,
 ) -> Result<()> {
-    if dataset.is_empty() {
-        return Err(Error::Invalid("there are no images to evaluate".into()));
-    }
+    refuse_empty(dataset)?;
     let indices: Vec<usize> = (0..dataset.len()).collect();
     for indices in indices.chunks(BATCH) {
         if stop.is_some_and(Interruptible::requested) {

@@ -12,23 +12,27 @@ use crate::plot::{self, Figure, thumbnail};
 use crate::table::{Table, escape};
 use crate::{
     CLASS_NAMES, Comparison, ConfusionMatrix, Dataset, Evaluation, FashionMnist, History, Model,
-    Run, Summary,
+    Result, Run, Summary,
 };
 
 impl Figure {
     /// Shows the figure as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        let text = self.to_string();
-        match self.to_svg().and_then(|svg| Ok((svg, self.png(1)?))) {
-            // JupyterLab prefers the SVG, but shows it only in notebooks it trusts, which leaves
-            // out those just downloaded: they get the PNG, small, at the size of the page.
-            Ok((svg, png)) => emit(&[
-                ("image/svg+xml", &svg),
-                ("image/png", &STANDARD.encode(png)),
-                ("text/plain", &text),
-            ]),
-            Err(error) => emit(&[("text/plain", &format!("{text}\n{error}"))]),
+        if let Err(error) = self.show_by(emit) {
+            emit(&[("text/plain", &format!("{self}\n{error}"))]);
         }
+    }
+
+    /// Hands `show` the figure in every format that a notebook may want to keep.
+    pub(crate) fn show_by(&self, show: impl FnOnce(&[(&str, &str)])) -> Result<()> {
+        // JupyterLab prefers the SVG, but shows it only in notebooks it trusts, which leaves out
+        // those just downloaded: they get the PNG, small, at the size of the page.
+        show(&[
+            ("image/svg+xml", &self.to_svg()?),
+            ("image/png", &STANDARD.encode(self.png(1)?)),
+            ("text/plain", &self.to_string()),
+        ]);
+        Ok(())
     }
 }
 

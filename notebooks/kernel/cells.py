@@ -27,11 +27,14 @@ class Cell:
         self.idents, self.request, self.number, self.loaded = idents, request, number, loaded
         self.header, self.code = request["header"], request["content"]["code"]
         self.head = commands(self.code)
-        self.checked = self.head is not None
         self.stopped = None  # by Stop, and in what state; see interrupt.py
         self.reply = self.idle = None  # messages held back until all is known
         self.errors, self.stderr = [], ""
         self.check, self.ended, self.until = None, False, None
+
+    @property
+    def checked(self):
+        return self.head is not None
 
 
 class Cells:
@@ -178,14 +181,12 @@ class Cells:
 
     def conclude(self, cell):
         error = errors.of(cell)
+        if cell.stderr:
+            self.print_stderr(cell)
         if error:
-            if cell.stderr:
-                self.print_stderr(cell)
             self.publish("error", error, cell.header)
             content = {"status": "error", **error}
         else:
-            if cell.stderr:
-                self.print_stderr(cell)
             content = {"status": "ok", "user_expressions": {}, "payload": []}
         cell.reply["content"] = {**content, "execution_count": cell.number}
         self.relay.reply(cell.reply, cell.idents)
@@ -207,14 +208,13 @@ class Cells:
 
 def commands(code):
     """How many lines of a cell are its leading commands (`:dep`); None where nothing else is there."""
-    head, rest = 0, False
+    head = 0
     for number, line in enumerate(code.splitlines(), 1):
         if line.lstrip(" ").startswith((":", "!")):
             head = number
         elif line.strip() and not line.startswith("//"):
-            rest = True
-            break
-    return head if rest else None
+            return head
+    return None
 
 
 def marked(code, head):

@@ -2,6 +2,8 @@
 
 import re
 
+from interrupt import COMPILING
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PANIC = re.compile(r"\n?^thread '[^']*' (?:\(\d+\) )?panicked at (\S+?):\d+:?\n(.*?)\n?"
                    r"(?:^stack backtrace:\n.*?)?(?:^note: [^\n]*\n?)*\Z", re.MULTILINE | re.DOTALL)
@@ -21,7 +23,7 @@ def of(cell):
     if cell.stopped and died:
         return error("Interrupted", "the cell's process was ended", LOST,
                      "What can be stopped without loss is the library's own work: fit, evaluate, predict.")
-    if cell.stopped == "compiling" and text:
+    if cell.stopped == COMPILING and text:
         return error("Interrupted", "the cell was still being compiled", "Nothing of it was run, and nothing is lost.")
     if died:
         cell.stderr += died[1]

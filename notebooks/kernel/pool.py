@@ -9,16 +9,12 @@ long as it holds the connection. When the server ends, so do all of them.
 import asyncio
 import json
 import os
-import secrets
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
+import evcxr
 from jupyter_client import AsyncKernelClient
-from jupyter_client.connect import write_connection_file
 
-START = Path(__file__).resolve().parent.parent / "start.sh"
 PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
 # Leaves nothing behind but the dependency: a variable that is moved out is forgotten.
 WARM_UP = [
@@ -33,11 +29,9 @@ class Spare:
     """A kernel that has run the warm-up."""
 
     async def start(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
-        path = os.path.join(self.folder.name, "connection.json")
-        _, self.connection = write_connection_file(path, key=secrets.token_hex().encode())
+        self.folder, path, self.connection = evcxr.connection()
         self.process = await asyncio.create_subprocess_exec(
-            START, "evcxr", path, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
+            evcxr.START, "evcxr", path, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
         ends = [asyncio.ensure_future(self.process.wait()), asyncio.ensure_future(self.warm_up(path))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

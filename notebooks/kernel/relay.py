@@ -6,22 +6,18 @@ none, one of its own. What is said about cells, cells.py puts right on the way; 
 
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
+import evcxr
 import psutil
 import zmq
 from cells import Cells
 from interrupt import Interrupt
 from jupyter_client import KernelClient
-from jupyter_client.connect import write_connection_file
 
-START = Path(__file__).resolve().parent.parent / "start.sh"
 
 
 class Kernel:
@@ -34,12 +30,10 @@ class Kernel:
         if answer:
             self.process = psutil.Process(answer["process"])
         else:
-            self.folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
-            path, answer = write_connection_file(os.path.join(self.folder.name, "connection.json"),
-                                                 key=secrets.token_hex().encode())
-            self.own = subprocess.Popen([START, "evcxr", path], stdin=subprocess.DEVNULL)
+            self.folder, path, info = evcxr.connection()
+            self.own = subprocess.Popen([evcxr.START, "evcxr", path], stdin=subprocess.DEVNULL)
             self.process = psutil.Process(self.own.pid)
-            answer = {"connection": answer}
+            answer = {"connection": info}
         self.client = KernelClient()
         self.client.load_connection_info(answer["connection"])
 

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import nbformat
+from errors import COLOUR
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 STARTUP_TIMEOUT = 300  # seconds; a busy two-core machine needs 20
-ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class CellFailed(Exception):
@@ -81,7 +81,7 @@ def run(path, options):
         runner = Runner(nb, timeout=options.cell_timeout, resources={"metadata": {"path": str(folder)}})
         runner.execute()
     except CellFailed as failed:
-        text = str(failed) if sys.stderr.isatty() else ANSI_COLOUR.sub("", str(failed))
+        text = str(failed) if sys.stderr.isatty() else COLOUR.sub("", str(failed))
         print(f"\nerror: {path}: {text}", file=sys.stderr)
         return False
     except DeadKernelError as dead:

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use indicatif::HumanDuration;
 
 use super::callbacks::{Callback, StepRecord};
@@ -167,11 +166,6 @@ impl Live {
         let html = escape(text).replace('\n', "<br>");
         self.bar.show(&[("text/html", &html), ("text/plain", text)]);
         let figure = self.figure(self.first_epoch.as_ref());
-        self.curves.show(&[
-            ("image/svg+xml", &figure.to_svg()?),
-            ("image/png", &STANDARD.encode(figure.png(1)?)),
-            ("text/plain", &figure.to_string()),
-        ]);
-        Ok(())
+        figure.show_by(|parts| self.curves.show(parts))
     }
 }

@@ -3,13 +3,10 @@
 import socket
 import time
 
+import test_live
 from conftest import IMAGE, Server, command, free_port
 
-LOAD = """:dep fmnist-lib = { path = "../fmnist-lib" }
-use fmnist_lib::*;
-let data = FashionMnist::load()?;
-let (train, validation) = Split::new(0.8, 1).apply(&data.train)?;
-let model = one_layer().build(1)?;"""
+LOAD = test_live.LOAD.replace("three_layer", "one_layer")
 CONFIG = 'FitConfig::default().epochs(8).verbose(Verbose::Lines).checkpoint("run.safetensors")'
 
 
@@ -60,11 +57,10 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
     stack.up()
     with stack.server.kernel() as kernel:
         kernel.run(LOAD).expect()
-        losses = 'println!("{:?}", {}.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
         resumed = kernel.run('let (resumed, _) = resume("run.safetensors", &train, &validation)?;').expect()
         ran = resumed.stdout.count("Epoch ")
         assert 0 < ran < 8, "the container was killed before or after the run"
         kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(8))?;").expect()
-        ends = [kernel.run(losses.replace("{}.h", f"{name}.h")).expect().stdout for name in ("resumed", "model")]
+        ends = [kernel.run(test_live.LOSSES.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
         assert ends[0] == ends[1]
         assert ends[0].count("Some") == 8

@@ -13,6 +13,7 @@ let (train, validation) = Split::new(0.8, 1).apply(&data.train)?;
 let model = three_layer().build(1)?;"""
 FIT = "let run = fit(&model, &train, &validation, FitConfig::default().epochs(50))?;"
 EPOCHS = 'println!("{:?}", model.history().epochs.iter().map(|e| e.epoch).collect::<Vec<_>>());'
+LOSSES = 'println!("{:?}", NAME.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
 
 
 @pytest.fixture
@@ -138,8 +139,7 @@ def test_restarted_in_the_middle_of_an_epoch(stack, kernel):
     kernel.run(subset).expect()
     kernel.run('let (resumed, _) = resume("restarted.safetensors", &train, &validation)?;').expect()
     kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(4))?;").expect()
-    losses = 'println!("{:?}", NAME.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
-    resumed, undisturbed = [kernel.run(losses.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
+    resumed, undisturbed = [kernel.run(LOSSES.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
     assert resumed == undisturbed and resumed.count("Some") == 4
 
 

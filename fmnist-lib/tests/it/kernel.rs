@@ -3,7 +3,6 @@
 use crate::notebook::{Notebook, start_sh};
 use std::path::{Path, PathBuf};
 use std::thread;
-use tempfile::TempDir;
 
 /// Two kernels at once, each of which must give every tensor an id of its own across cells.
 ///
@@ -13,8 +12,7 @@ use tempfile::TempDir;
 fn two_kernels_at_once_keep_tensors_apart_across_cells() {
     thread::scope(|scope| {
         for kernel in [scope.spawn(tensors_in_cells), scope.spawn(tensors_in_cells)] {
-            let folder = kernel.join().unwrap();
-            let notebook = Notebook::read(&folder.path().join("out/tensors.ipynb"));
+            let notebook = kernel.join().unwrap();
             let ids = [notebook.number_printed_by(2), notebook.number_printed_by(3)];
             assert!(ids[0] < ids[1], "tensor ids in successive cells: {ids:?}");
             // d(sum(a * b)) / da = b = 1 and / db = a = 0.
@@ -25,8 +23,8 @@ fn two_kernels_at_once_keep_tensors_apart_across_cells() {
     });
 }
 
-/// Runs the notebook of tensors and returns the folder with its outputs.
-fn tensors_in_cells() -> TempDir {
+/// Runs the notebook of tensors.
+fn tensors_in_cells() -> Notebook {
     let cells = [
         r#":dep fmnist-lib = { path = "../fmnist-lib" }"#,
         "use fmnist_lib::candle_core::{DType, Device, Shape, Var};
@@ -41,13 +39,18 @@ fn tensors_in_cells() -> TempDir {
         // One number is no whole block of 32: a debug assertion of Candle's would panic.
         "BlockQ8_0::to_float(&[], &mut [0.0]);",
     ];
+    run_cells(&cells)
+}
+
+/// Runs a notebook of these cells in a kernel of its own, and returns it with its outputs.
+fn run_cells(cells: &[&str]) -> Notebook {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tensors.ipynb");
-    Notebook::new(&cells).write(&path);
+    let path = folder.path().join("cells.ipynb");
+    Notebook::new(cells).write(&path);
     let output = folder.path().join("out");
     let result = start_sh(&["run", "--output-dir", output.to_str().unwrap()], &[path]);
     assert!(result.succeeded, "{}", result.stderr);
-    folder
+    Notebook::read(&output.join("cells.ipynb"))
 }
 
 /// Where nobody watches, a run is a line per epoch; the bar and the moving curves of a served notebook
@@ -60,13 +63,7 @@ fn training_prints_a_line_per_epoch() {
          let data = Dataset::new(vec![0; 20 * PIXELS], (0..20).map(|i| i % 10).collect())?;",
         "fit(&one_layer().build(1)?, &data, &data, FitConfig::default().epochs(2))?;",
     ];
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lines.ipynb");
-    Notebook::new(&cells).write(&path);
-    let output = folder.path().join("out");
-    let result = start_sh(&["run", "--output-dir", output.to_str().unwrap()], &[path]);
-    assert!(result.succeeded, "{}", result.stderr);
-    let printed = Notebook::read(&output.join("lines.ipynb")).printed_by(2);
+    let printed = run_cells(&cells).printed_by(2);
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), 2, "{printed}");
     assert!(lines[1].starts_with("Epoch 2/2 - "), "{printed}");
