@@ -1,16 +1,17 @@
 //! Trains the report's networks and prints its results table beside ours.
 //!
 //! The table goes to standard output as Markdown; progress to the terminal or, without one, to
-//! standard output as well; histories (CSV), curves (SVG, PNG) and trained weights to a folder. Interrupted? Run the same command again: each
-//! network goes on after its last whole epoch.
+//! standard output as well; results (JSON, CSV), curves (SVG, PNG) and trained models to a folder.
+//! Interrupted? Run the same command again: each network goes on after its last whole epoch. Several
+//! machines? Run it on each of them, with the same folder: they divide the networks and seeds among
+//! themselves, and each prints the whole table.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use fmnist_lib::{
-    Comparison, Dataset, Ended, Error, FashionMnist, FitConfig, Model, ModelSpec, Result, Split,
-    evaluate, fit, one_layer, plot, resume, three_layer, two_layer,
+    Error, FashionMnist, FitConfig, Result, Sweep, Trial, one_layer, plot, three_layer, two_layer,
 };
 
 #[derive(Parser)]
@@ -61,29 +62,27 @@ fn run(options: &Options) -> Result<()> {
         Some(folder) => FashionMnist::load_from(folder)?,
         None => FashionMnist::load()?,
     };
-    let mut comparison = Comparison::new();
-    for &seed in &options.seeds {
-        let (train, validation) = Split::new(options.train_fraction, seed).apply(&data.train)?;
-        for &number in &options.models {
-            let spec = [one_layer, two_layer, three_layer][usize::from(number) - 1]();
-            eprintln!(
-                "{}, seed {seed}: {} images train, {} validate",
-                spec.name(),
-                train.len(),
-                validation.len()
-            );
-            let model = train_or_resume(&spec, &train, &validation, seed, options)?;
-            let test = evaluate(&model, &data.test)?;
-            eprintln!("{}, seed {seed}: test {test}", spec.name());
-            comparison.add(spec.name(), &model.history(), &test);
-        }
+    let mut sweep = Sweep::new(&options.out)
+        .seeds(options.seeds.iter().copied())
+        .train_fraction(options.train_fraction)
+        .test()
+        .keep_models();
+    for &number in &options.models {
+        let spec = [one_layer, two_layer, three_layer][usize::from(number) - 1]();
+        let config = FitConfig::default()
+            .epochs(options.epochs)
+            .batch_size(options.batch_size)
+            .learning_rate(options.learning_rate);
+        sweep = sweep.trial(Trial::of(spec, config));
     }
-    println!("{comparison}");
-    let first = &comparison.outcomes()[..options.models.len()];
-    let runs: Vec<_> = first
-        .iter()
-        .map(|run| (run.model.as_str(), &run.history))
-        .collect();
+    let results = sweep.run(&data)?;
+    println!("{}", results.comparison());
+    for run in results.runs() {
+        let name = format!("{}-seed{}.csv", run.trial, run.seed);
+        run.history.save_csv(options.out.join(name))?;
+    }
+    results.save_csv(options.out.join("results.csv"))?;
+    let runs = results.histories();
     for (name, figure) in [
         ("accuracy", plot::accuracy_curves(&runs)),
         ("loss", plot::loss_curves(&runs)),
@@ -96,50 +95,4 @@ fn run(options: &Options) -> Result<()> {
         options.out.display()
     );
     Ok(())
-}
-
-fn train_or_resume(
-    spec: &ModelSpec,
-    train: &Dataset,
-    validation: &Dataset,
-    seed: u64,
-    options: &Options,
-) -> Result<Model> {
-    // Everything that shapes the result is in the name, so that another setting starts afresh.
-    let name = format!(
-        "{}-seed{seed}-epochs{}-batch{}-rate{}-split{}",
-        spec.name(),
-        options.epochs,
-        options.batch_size,
-        options.learning_rate,
-        options.train_fraction
-    );
-    let checkpoint = options.out.join(format!("{name}.safetensors"));
-    let (model, run) = if checkpoint.exists() {
-        resume(&checkpoint, train, validation)?
-    } else {
-        create(&options.out)?;
-        let model = spec.build(seed)?;
-        let config = FitConfig::default()
-            .epochs(options.epochs)
-            .batch_size(options.batch_size)
-            .learning_rate(options.learning_rate)
-            .seed(seed)
-            .csv(options.out.join(format!("{name}.csv")))
-            .checkpoint(checkpoint);
-        let run = fit(&model, train, validation, config)?;
-        (model, run)
-    };
-    match run.ended {
-        Ended::Interrupted => Err(Error::Interrupted),
-        _ => Ok(model),
-    }
-}
-
-fn create(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-        action: "create",
-        path: folder.into(),
-        source,
-    })
 }

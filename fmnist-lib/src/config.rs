@@ -34,6 +34,12 @@ pub struct FitConfig {
     /// `CategoricalCrossentropy(label_smoothing)` (Szegedy et al., 2016). Default 0.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// How much of the average of the weights is kept in each step, 0 to 1: Keras's `use_ema` with
+    /// `ema_momentum`. The average is what is validated, what early stopping keeps, and what the
+    /// model ends with. In early steps less is kept, `(1 + step) / (10 + step)`, as
+    /// in TensorFlow's `ExponentialMovingAverage`. Default: no average.
+    #[serde(default)]
+    pub ema_momentum: Option<f64>,
     /// Decides the order of the images and what dropout drops. Default 0.
     pub seed: u64,
     /// Whether to stop when validation no longer improves. Default: no.
@@ -55,6 +61,7 @@ impl Default for FitConfig {
             schedule: Schedule::Constant,
             augmentation: Augmentation::new(),
             label_smoothing: 0.0,
+            ema_momentum: None,
             seed: 0,
             early_stopping: None,
             checkpoint: None,
@@ -100,6 +107,15 @@ impl FitConfig {
     pub fn label_smoothing(self, label_smoothing: f64) -> Self {
         Self {
             label_smoothing,
+            ..self
+        }
+    }
+
+    /// Averages the weights over the steps, keeping this part of the average in each (0.99 to 0.999
+    /// are usual).
+    pub fn ema_momentum(self, ema_momentum: f64) -> Self {
+        Self {
+            ema_momentum: Some(ema_momentum),
             ..self
         }
     }
@@ -153,6 +169,14 @@ impl FitConfig {
             return refuse(format!(
                 "label smoothing must be at least 0 and less than 1 (0.1 is usual), not {}",
                 self.label_smoothing
+            ));
+        }
+        if let Some(momentum) = self.ema_momentum
+            && !(0.0..1.0).contains(&momentum)
+        {
+            return refuse(format!(
+                "the momentum of the weights' average must be at least 0 and less than 1 (0.99 is \
+                 usual), not {momentum}"
             ));
         }
         self.augmentation.check()?;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
@@ -31,14 +32,38 @@ pub(crate) fn is_live() -> bool {
         .all(|name| std::env::var_os(name).is_some_and(|value| value == "1"))
 }
 
+/// A [`LiveOutput`], and when it was last shown.
+pub(crate) struct Shown {
+    output: LiveOutput,
+    at: Option<Instant>,
+}
+
+impl Shown {
+    pub(crate) fn new() -> Self {
+        Self {
+            output: LiveOutput::new(),
+            at: None,
+        }
+    }
+
+    pub(crate) fn is_due(&self, pause: Duration) -> bool {
+        self.at.is_none_or(|at| at.elapsed() >= pause)
+    }
+
+    pub(crate) fn show(&mut self, parts: &[(&str, &str)]) {
+        self.output.show(parts);
+        self.at = Some(Instant::now());
+    }
+}
+
 /// An output that changes while its cell runs. evcxr shows a bundle only when the cell has ended;
 /// this goes as a line that notebooks/kernel/cells.py takes out of what the cell prints.
-pub(crate) struct LiveOutput {
+struct LiveOutput {
     id: String,
 }
 
 impl LiveOutput {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -47,7 +72,7 @@ impl LiveOutput {
     }
 
     /// Shows `parts` as in [`emit`], in the place of what was there.
-    pub(crate) fn show(&self, parts: &[(&str, &str)]) {
+    fn show(&self, parts: &[(&str, &str)]) {
         let data: Map<String, Value> = parts
             .iter()
             .map(|&(mime, content)| (mime.to_owned(), content.into()))

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use candle_core::{D, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::interrupt::Interruptible;
 use crate::metrics::ConfusionMatrix;
@@ -13,7 +14,7 @@ use crate::{CLASSES, Dataset, Error, Model, Result};
 const BATCH: usize = 256;
 
 /// How well a network does on a dataset.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Mean cross-entropy, in nats.
     pub loss: f32,

@@ -60,6 +60,7 @@ mod preprocess;
 mod report;
 mod schedule;
 mod seed;
+mod sweep;
 mod table;
 mod train;
 
@@ -76,12 +77,14 @@ pub use model::{
     AnyLayer, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer,
 };
 pub use nn::{
-    Activation, Conv2d, Dense, Dropout, Flatten, Init, Layer, MaxPool2d, Pass, Step, Weight,
+    Activation, BatchNorm, Conv2d, Dense, Dropout, Flatten, Init, Layer, MaxPool2d, Pass, Step,
+    Weight, ZeroPadding2d,
 };
 pub use notebook::ShowTensor;
 pub use preprocess::{Scaling, Split};
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use schedule::Schedule;
+pub use sweep::{Sweep, SweepResults, SweepRun, Trial};
 pub use train::{Callback, Ended, Run, StepRecord, fit, fit_with, resume};
 
 #[doc(hidden)] // for the fuzz target and the tests

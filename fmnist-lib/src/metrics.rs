@@ -1,6 +1,7 @@
 //! Measures of a classifier.
 
 use candle_core::{D, DType, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::{CLASSES, Error, Result};
 
@@ -15,7 +16,7 @@ pub(crate) fn correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {
 }
 
 /// Counts of (true class, predicted class).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfusionMatrix {
     counts: [[usize; CLASSES]; CLASSES],
 }

@@ -12,7 +12,7 @@ use crate::plot::{self, Figure, thumbnail};
 use crate::table::{Table, escape};
 use crate::{
     CLASS_NAMES, Comparison, ConfusionMatrix, Dataset, Evaluation, FashionMnist, History, Model,
-    Result, Run, Summary,
+    Result, Run, Summary, SweepResults,
 };
 
 impl Figure {
@@ -74,6 +74,16 @@ impl Run {
         let html = format!("<p>{}</p>{}", self.ended, self.history.table().to_html());
         let text = format!("{}\n{}", self.ended, self.history);
         emit(&[("text/html", &html), ("text/plain", &text)]);
+    }
+}
+
+impl SweepResults {
+    /// Shows one line per trial as the value of a notebook cell.
+    pub fn evcxr_display(&self) {
+        emit(&[
+            ("text/html", &self.to_html()),
+            ("text/plain", &self.to_string()),
+        ]);
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::evaluate::Evaluation;
 use crate::history::History;
+use crate::table::mean_and_deviation;
 
 /// What the report says of one of its networks, after 50 epochs. Accuracies are fractions, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,21 +148,5 @@ impl fmt::Display for Comparison {
             )?;
         }
         Ok(())
-    }
-}
-
-fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    match values.len() {
-        0 => "–".to_owned(),
-        1 => format!("{mean:.digits$}"),
-        _ => {
-            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-            format!(
-                "{mean:.digits$} ± {:.digits$}",
-                (squares / (count - 1.0)).sqrt()
-            )
-        }
     }
 }

@@ -10,9 +10,23 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> Self {
+        Self::of(
+            header.map(str::to_owned).into(),
+            rows.into_iter().map(Vec::from).collect(),
+        )
+    }
+
+    /// Of as many columns as `header` has.
+    pub(crate) fn of(header: Vec<String>, rows: Vec<Vec<String>>) -> Self {
+        Self { header, rows }
+    }
+
+    /// The same with `change` made to each cell.
+    pub(crate) fn map(self, change: fn(&str) -> String) -> Self {
+        let all = |cells: Vec<String>| cells.iter().map(|cell| change(cell)).collect();
         Self {
-            header: header.map(str::to_owned).into(),
-            rows: rows.into_iter().map(Vec::from).collect(),
+            header: all(self.header),
+            rows: self.rows.into_iter().map(all).collect(),
         }
     }
 
@@ -58,5 +72,22 @@ impl fmt::Display for Table {
             }
         }
         Ok(())
+    }
+}
+
+/// Mean ± standard deviation of the sample, or the one value there is.
+pub(crate) fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    match values.len() {
+        0 => "–".to_owned(),
+        1 => format!("{mean:.digits$}"),
+        _ => {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            format!(
+                "{mean:.digits$} ± {:.digits$}",
+                (squares / (count - 1.0)).sqrt()
+            )
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One file that holds all that training needs to go on, or the weights alone.
 //!
 //! It is a safetensors file. The weights lie under their own names, so that any reader finds them;
-//! Adam's moments and the best weights so far have a prefix; the rest is JSON in the metadata.
+//! Adam's moments, the best weights so far and their average have a prefix; the rest is JSON in the metadata.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,6 +23,7 @@ const METADATA: &str = "fmnist-lib";
 const MEAN: &str = "adam.mean/";
 const SQUARE: &str = "adam.square/";
 const BEST: &str = "best/";
+const AVERAGE: &str = "average/";
 
 #[derive(Serialize, Deserialize)]
 struct Metadata {
@@ -46,8 +47,10 @@ impl Model {
             tensors.push((format!("{MEAN}{}", weight.name), moments.mean.clone()));
             tensors.push((format!("{SQUARE}{}", weight.name), moments.square.clone()));
         }
-        for (weight, best) in self.named_weights().iter().zip(log.best.iter().flatten()) {
-            tensors.push((format!("{BEST}{}", weight.name), best.clone()));
+        for (prefix, copies) in [(BEST, &log.best), (AVERAGE, &log.average)] {
+            for (weight, copy) in self.named_weights().iter().zip(copies.iter().flatten()) {
+                tensors.push((format!("{prefix}{}", weight.name), copy.clone()));
+            }
         }
         let mut metadata = Metadata {
             version: VERSION,
@@ -137,12 +140,11 @@ impl Model {
         let weights = self.tensors(path, &file, "")?;
         let means = self.tensors(path, &file, MEAN)?;
         let squares = self.tensors(path, &file, SQUARE)?;
-        let has_best = file.names().iter().any(|name| name.starts_with(BEST));
-        let best = if has_best {
-            Some(self.tensors(path, &file, BEST)?)
-        } else {
-            None
+        let copies = |prefix: &str| {
+            let there = file.names().iter().any(|name| name.starts_with(prefix));
+            there.then(|| self.tensors(path, &file, prefix)).transpose()
         };
+        let (best, average) = (copies(BEST)?, copies(AVERAGE)?);
         // Only now that all is there does anything change.
         self.set_weights(&weights)?;
         let moments = means.into_iter().zip(squares);
@@ -152,7 +154,12 @@ impl Model {
                 .map(|(mean, square)| Moments { mean, square })
                 .collect(),
         };
-        *self.log() = Log { history, run, best };
+        *self.log() = Log {
+            history,
+            run,
+            best,
+            average,
+        };
         Ok(())
     }
 

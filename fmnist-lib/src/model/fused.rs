@@ -7,8 +7,8 @@
 use std::mem::take;
 use std::sync::{Mutex, PoisonError};
 
-use crate::nn::kernels::{Activation, Dropout, Gradients, Isa};
-use crate::nn::{Step, kept_bits};
+use crate::nn::kernels::{Activation, Dropout, Gradients, Isa, Moments};
+use crate::nn::{MOVING_MEAN, MOVING_VARIANCE, Step, kept_bits};
 
 use super::plan::{Kernel, Stage};
 
@@ -27,6 +27,8 @@ struct Memory {
     kept: Vec<Vec<u16>>,
     /// Where the first stage's pools found their maxima.
     codes: Vec<u8>,
+    /// What the batch normalisations measured; empty for other stages.
+    moments: Vec<Moments>,
     gradients: Vec<Gradients>,
 }
 
@@ -35,6 +37,7 @@ impl Fused {
         let memory = Memory {
             outputs: stages.iter().map(|_| Vec::new()).collect(),
             kept: stages.iter().map(|_| Vec::new()).collect(),
+            moments: vec![Moments::default(); stages.len()],
             gradients: stages.iter().map(|_| Gradients::default()).collect(),
             ..Memory::default()
         };
@@ -45,7 +48,7 @@ impl Fused {
         }
     }
 
-    /// The scores of `images` (one after the other); `weights` are kernel and bias of each stage.
+    /// The scores of `images` (one after the other); `weights` are all of the network.
     pub(super) fn forward(
         &self,
         images: &[f32],
@@ -58,6 +61,7 @@ impl Fused {
             outputs,
             kept,
             codes,
+            moments,
             ..
         } = &mut *memory;
         for (index, stage) in self.stages.iter().enumerate() {
@@ -67,13 +71,30 @@ impl Fused {
             let kept = &mut kept[index];
             stage.draw_dropout(count, step, kept);
             let activation = stage.activation(step.is_some(), kept);
-            let (w, b) = (weights[2 * index], weights[2 * index + 1]);
+            let w = &weights[stage.weights.clone()];
             match &stage.kernel {
                 Kernel::ConvPool(kernel) => {
-                    kernel.forward(self.isa, x, w, b, activation.dropout, y, codes);
+                    kernel.forward(self.isa, x, w[0], w[1], activation.dropout, y, codes);
                 }
-                Kernel::Conv(kernel) => kernel.forward(self.isa, x, w, b, activation, y),
-                Kernel::Dense(kernel) => kernel.forward(self.isa, x, w, b, activation, y),
+                Kernel::Conv(kernel) => {
+                    let none = vec![0.0; if w.len() > 1 { 0 } else { kernel.outputs }];
+                    let bias = w.get(1).copied().unwrap_or(&none);
+                    kernel.forward(self.isa, x, w[0], bias, activation, y);
+                }
+                Kernel::Dense(kernel) => kernel.forward(self.isa, x, w[0], w[1], activation, y),
+                Kernel::BatchNorm { kernel, .. } => {
+                    let moments = &mut moments[index];
+                    *moments = match step {
+                        Some(_) => kernel.moments(self.isa, x),
+                        None => Moments {
+                            mean: w[MOVING_MEAN].to_vec(),
+                            variance: w[MOVING_VARIANCE].to_vec(),
+                        },
+                    };
+                    kernel.forward(self.isa, x, w[0], w[1], moments, activation, y);
+                }
+                Kernel::MaxPool(kernel) => kernel.forward(x, y),
+                Kernel::Padding(kernel) => kernel.forward(x, y),
             }
         }
         outputs
@@ -89,12 +110,13 @@ impl Fused {
         images: &[f32],
         weights: &[&[f32]],
         scores: &[f32],
-    ) -> Vec<Vec<f32>> {
+    ) -> Vec<Option<Vec<f32>>> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let Memory {
             outputs,
             kept,
             codes,
+            moments,
             gradients,
         } = &mut *memory;
         for (index, stage) in self.stages.iter().enumerate().rev() {
@@ -105,7 +127,8 @@ impl Fused {
             };
             let (from, after) = gradients.split_at_mut(index + 1);
             let dy = after.first().map_or(scores, |after| &after.input);
-            let (w, y, into) = (weights[2 * index], &outputs[index], &mut from[index]);
+            let w = &weights[stage.weights.clone()];
+            let (y, into) = (&outputs[index], &mut from[index]);
             let activation = stage.activation(true, &kept[index]);
             match &stage.kernel {
                 Kernel::ConvPool(kernel) => {
@@ -113,15 +136,42 @@ impl Fused {
                     kernel.backward(self.isa, x, codes, dy, scale, into);
                 }
                 Kernel::Conv(kernel) => {
-                    kernel.backward(self.isa, x, w, y, dy, activation, wants_input, into);
+                    kernel.backward(self.isa, x, w[0], y, dy, activation, wants_input, into);
                 }
                 Kernel::Dense(kernel) => {
-                    kernel.backward(self.isa, x, w, y, dy, activation, wants_input, into);
+                    kernel.backward(self.isa, x, w[0], y, dy, activation, wants_input, into);
                 }
+                Kernel::BatchNorm { kernel, .. } => {
+                    let moments = &moments[index];
+                    kernel.backward(self.isa, x, w[0], moments, y, dy, activation, into);
+                }
+                Kernel::MaxPool(kernel) => kernel.backward(x, y, dy, &mut into.input),
+                Kernel::Padding(kernel) if wants_input => kernel.backward(dy, &mut into.input),
+                Kernel::Padding(_) => {}
             }
         }
-        let of_stage = |stage: &mut Gradients| [take(&mut stage.weights), take(&mut stage.bias)];
-        gradients.iter_mut().flat_map(of_stage).collect()
+        let mut of_weights = Vec::with_capacity(weights.len());
+        for (stage, gradients) in self.stages.iter().zip(gradients) {
+            let all = [take(&mut gradients.weights), take(&mut gradients.bias)];
+            // Behind kernel and bias, or gamma and beta, come those that have none.
+            let all = all.into_iter().map(Some).chain([None, None]);
+            of_weights.extend(all.take(stage.weights.len()));
+        }
+        of_weights
+    }
+
+    /// What the batch normalisations measured in the last forward pass: the place of their first
+    /// weight, the moments, and the momentum of those that follow them.
+    pub(super) fn moments(&self) -> Vec<(usize, Moments, f64)> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let stages = self.stages.iter().zip(&memory.moments);
+        let normalising = stages.filter_map(|(stage, moments)| match stage.kernel {
+            Kernel::BatchNorm { momentum, .. } => {
+                Some((stage.weights.start, moments.clone(), momentum))
+            }
+            _ => None,
+        });
+        normalising.collect()
     }
 }
 

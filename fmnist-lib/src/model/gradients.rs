@@ -8,7 +8,7 @@ use candle_nn::ops::log_softmax;
 use super::Model;
 use super::fused::Fused;
 use crate::metrics::correct;
-use crate::nn::{Step, f32_slices, on_cpu_in_f32};
+use crate::nn::{MOVING_MEAN, MOVING_VARIANCE, Step, f32_slices, follow, on_cpu_in_f32};
 use crate::{CLASSES, Error, Result};
 
 /// What one batch says of the weights.
@@ -93,6 +93,18 @@ impl Model {
         let scores = f32_slices(&tensors, |slices| {
             fused.forward(slices[0], count, &slices[1..], step)
         })?;
+        if step.is_some() {
+            for (first, moments, momentum) in fused.moments() {
+                for (place, values) in [
+                    (MOVING_MEAN, moments.mean),
+                    (MOVING_VARIANCE, moments.variance),
+                ] {
+                    let moving = self.named_weights()[first + place].var.as_tensor();
+                    let batch = Tensor::from_vec(values, moving.shape(), &Device::Cpu)?;
+                    follow(moving, &batch, momentum)?;
+                }
+            }
+        }
         let width = scores.len() / count.max(1);
         Ok(Tensor::from_vec(scores, (count, width), &Device::Cpu)?)
     }
@@ -111,7 +123,10 @@ impl Model {
         of_weights
             .into_iter()
             .zip(self.vars())
-            .map(|(values, var)| Ok(Some(Tensor::from_vec(values, var.shape(), &Device::Cpu)?)))
+            .map(|(values, var)| {
+                let tensor = |values| Tensor::from_vec(values, var.shape(), &Device::Cpu);
+                Ok(values.map(tensor).transpose()?)
+            })
             .collect()
     }
 }

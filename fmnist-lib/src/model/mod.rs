@@ -52,6 +52,8 @@ pub(crate) struct Log {
     pub(crate) run: Option<RunPlan>,
     /// The weights of the best epoch so far, where early stopping wants them back.
     pub(crate) best: Option<Vec<Tensor>>,
+    /// The moving average of the weights, where the run in progress keeps one.
+    pub(crate) average: Option<Vec<Tensor>>,
 }
 
 /// What was asked of a run, so that a checkpoint can finish it.

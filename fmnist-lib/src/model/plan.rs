@@ -1,6 +1,8 @@
 //! Which layers the fused CPU kernels can run together.
 
-use crate::nn::kernels::{Conv, ConvPool, Dense};
+use std::ops::Range;
+
+use crate::nn::kernels::{BatchNorm, Conv, ConvPool, Dense, MaxPool, Padding};
 use crate::nn::{Activation, Dropout};
 
 use super::spec::{AnyLayer, NamedLayer, Placed};
@@ -13,6 +15,8 @@ pub(super) struct Stage {
     /// Values of one image's output, and the channels (or units) that lie side by side in it.
     pub(super) output: usize,
     pub(super) channels: usize,
+    /// The places of its weights among those of the network.
+    pub(super) weights: Range<usize>,
 }
 
 pub(super) enum Kernel {
@@ -21,6 +25,15 @@ pub(super) enum Kernel {
     /// 3×3 convolution.
     Conv(Conv),
     Dense(Dense),
+    /// Batch normalisation.
+    BatchNorm {
+        kernel: BatchNorm,
+        momentum: f64,
+    },
+    /// Max pool elsewhere.
+    MaxPool(MaxPool),
+    /// Zeros around the image.
+    Padding(Padding),
 }
 
 pub(super) struct StageDropout {
@@ -28,7 +41,7 @@ pub(super) struct StageDropout {
     pub(super) rate: f64,
 }
 
-/// Divides a network into stages, each with a kernel and a bias; `None` where some layer has no place
+/// Divides a network into stages; `None` where some layer has no place
 /// in one, and the network runs layer by layer instead.
 pub(super) fn stages(
     input: &[usize],
@@ -37,7 +50,7 @@ pub(super) fn stages(
 ) -> Option<Vec<Stage>> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut shape = input;
-    let mut next = 0;
+    let (mut next, mut weights) = (0, 0);
     while next < layers.len() {
         let first = next;
         let after = layers.get(next + 1).map(|named| &named.layer);
@@ -49,6 +62,7 @@ pub(super) fn stages(
             }
             (AnyLayer::Conv2d(conv), Some(AnyLayer::MaxPool2d(pool)), &[height, width, 1])
                 if stages.is_empty()
+                    && conv.has_bias()
                     && (conv.window, pool.size, conv.activation) == (3, 2, Activation::Relu)
                     && height.min(width) >= 4 =>
             {
@@ -83,13 +97,45 @@ pub(super) fn stages(
                 });
                 (kernel, dense.activation == Activation::Relu)
             }
+            (AnyLayer::BatchNorm(norm), _, &[.., channels]) => {
+                next += 1;
+                let kernel = BatchNorm {
+                    channels,
+                    epsilon: norm.epsilon as f32,
+                };
+                let momentum = norm.momentum;
+                (
+                    Kernel::BatchNorm { kernel, momentum },
+                    norm.activation == Activation::Relu,
+                )
+            }
+            (AnyLayer::MaxPool2d(pool), _, &[height, width, channels]) => {
+                next += 1;
+                let kernel = MaxPool {
+                    height,
+                    width,
+                    channels,
+                    size: pool.size,
+                };
+                (Kernel::MaxPool(kernel), false)
+            }
+            (AnyLayer::ZeroPadding2d(padding), _, &[height, width, channels]) => {
+                next += 1;
+                let kernel = Padding {
+                    height,
+                    width,
+                    channels,
+                    size: padding.size,
+                };
+                (Kernel::Padding(kernel), false)
+            }
             _ => return None,
         };
         let dropout = match layers.get(next) {
             Some(NamedLayer {
                 name,
                 layer: AnyLayer::Dropout(Dropout { rate }),
-            }) => {
+            }) if !matches!(kernel, Kernel::MaxPool(_) | Kernel::Padding(_)) => {
                 next += 1;
                 Some(StageDropout {
                     layer: name.clone(),
@@ -99,7 +145,8 @@ pub(super) fn stages(
             _ => None,
         };
         // A kernel's weights are those of its first layer: all others in a stage have none.
-        debug_assert_eq!(placed[first].weights.len(), 2);
+        let first_weight = weights;
+        weights += placed[first].weights.len();
         shape = &placed[next - 1].output_shape;
         stages.push(Stage {
             kernel,
@@ -107,6 +154,7 @@ pub(super) fn stages(
             dropout,
             output: shape.iter().product(),
             channels: *shape.last()?,
+            weights: first_weight..weights,
         });
     }
     (!stages.is_empty()).then_some(stages)

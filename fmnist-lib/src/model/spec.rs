@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Weight};
+use crate::nn::{
+    BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Weight, ZeroPadding2d,
+};
 use crate::{Error, Result, SIDE, Scaling};
 
 /// A network before it has weights: name, input scaling, and named layers in order.
@@ -37,10 +39,14 @@ pub(crate) struct NamedLayer {
 /// Any of the layers of this crate, or one of your own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum AnyLayer {
+    /// [`BatchNorm`]
+    BatchNorm(BatchNorm),
     /// [`Conv2d`]
     Conv2d(Conv2d),
     /// [`MaxPool2d`]
     MaxPool2d(MaxPool2d),
+    /// [`ZeroPadding2d`]
+    ZeroPadding2d(ZeroPadding2d),
     /// [`Dropout`]
     Dropout(Dropout),
     /// [`Flatten`]
@@ -73,7 +79,15 @@ macro_rules! any_layer_from {
     };
 }
 
-any_layer_from!(Conv2d, MaxPool2d, Dropout, Flatten, Dense);
+any_layer_from!(
+    BatchNorm,
+    Conv2d,
+    MaxPool2d,
+    Dropout,
+    Flatten,
+    Dense,
+    ZeroPadding2d
+);
 
 /// A layer with all sizes known.
 pub(crate) struct Placed<'a> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{ModelSpec, Result};
+use crate::{ModelSpec, Result, Weight};
 
 /// Layers, output shapes and parameter counts. Its `Display` is Keras's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,14 +22,21 @@ pub struct SummaryRow {
     pub kind: String,
     /// Shape of one output, the batch dimension left out.
     pub output_shape: Vec<usize>,
-    /// Number of trainable values.
+    /// Number of values of all its weights.
     pub parameters: usize,
+    /// Of these, those that the optimiser does not change.
+    pub not_trainable: usize,
 }
 
 impl Summary {
-    /// Number of trainable values of the whole network.
+    /// Number of values of all weights: Keras's "total params".
     pub fn parameters(&self) -> usize {
         self.rows.iter().map(|row| row.parameters).sum()
+    }
+
+    /// Of these, those that the optimiser does not change.
+    pub fn not_trainable(&self) -> usize {
+        self.rows.iter().map(|row| row.not_trainable).sum()
     }
 }
 
@@ -42,10 +49,10 @@ impl ModelSpec {
         let rows = self.place()?.into_iter().map(|placed| SummaryRow {
             name: placed.name.to_owned(),
             kind: placed.layer.kind().to_owned(),
-            parameters: placed
-                .weights
-                .iter()
-                .map(|w| w.shape.iter().product::<usize>())
+            parameters: placed.weights.iter().map(Weight::count).sum(),
+            not_trainable: (placed.weights.iter())
+                .filter(|weight| !weight.trainable)
+                .map(Weight::count)
                 .sum(),
             output_shape: placed.output_shape,
         });
@@ -91,10 +98,13 @@ impl fmt::Display for Summary {
                 }
             )?;
         }
-        let total = thousands(self.parameters());
+        let (all, fixed) = (self.parameters(), self.not_trainable());
         write!(
             f,
-            "Total params: {total}\nTrainable params: {total}\nNon-trainable params: 0\n{thin}"
+            "Total params: {}\nTrainable params: {}\nNon-trainable params: {}\n{thin}",
+            thousands(all),
+            thousands(all - fixed),
+            thousands(fixed)
         )
     }
 }

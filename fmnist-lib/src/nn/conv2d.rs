@@ -13,6 +13,12 @@ pub struct Conv2d {
     pub(crate) window: usize,
     pub(crate) activation: Activation,
     init: Init,
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    bias: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Conv2d {
@@ -23,6 +29,7 @@ impl Conv2d {
             window: 3,
             activation: Activation::Linear,
             init: Init::GlorotUniform,
+            bias: true,
         }
     }
 
@@ -40,6 +47,19 @@ impl Conv2d {
             activation: Activation::Relu,
             ..self
         }
+    }
+
+    /// Adds no bias (`use_bias=False`): a [`BatchNorm`](super::BatchNorm) behind it would take it
+    /// away again.
+    pub fn without_bias(self) -> Self {
+        Self {
+            bias: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn has_bias(&self) -> bool {
+        self.bias
     }
 
     /// Starts the kernel as `init` says.
@@ -70,22 +90,18 @@ impl Layer for Conv2d {
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         let shape = vec![self.window, self.window, input[2], self.filters];
-        vec![
-            Weight {
-                name: "kernel",
-                shape,
-                init: self.init,
-            },
-            Weight {
-                name: "bias",
-                shape: vec![self.filters],
-                init: Init::Zeros,
-            },
-        ]
+        let bias = Weight::new("bias", vec![self.filters], Init::Zeros);
+        let bias = self.bias.then_some(bias);
+        let kernel = Weight::new("kernel", shape, self.init);
+        std::iter::once(kernel).chain(bias).collect()
     }
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        let (kernel, bias) = (&weights[0], &weights[1]);
+        let kernel = &weights[0];
+        let bias = match weights.get(1) {
+            Some(bias) => bias,
+            None => &Tensor::zeros(self.filters, kernel.dtype(), kernel.device())?,
+        };
         if self.window == 3 && on_cpu_in_f32(&[input, kernel, bias]) {
             let op = ConvOp {
                 relu: self.activation == Activation::Relu,

@@ -52,16 +52,8 @@ impl Layer for Dense {
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         vec![
-            Weight {
-                name: "kernel",
-                shape: vec![input[0], self.units],
-                init: self.init,
-            },
-            Weight {
-                name: "bias",
-                shape: vec![self.units],
-                init: Init::Zeros,
-            },
+            Weight::new("kernel", vec![input[0], self.units], self.init),
+            Weight::new("bias", vec![self.units], Init::Zeros),
         ]
     }
 

@@ -1,7 +1,7 @@
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Shape, Tensor};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::kernels;
 use super::{Layer, Pass, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
@@ -62,23 +62,14 @@ struct MaxPoolOp {
 }
 
 impl MaxPoolOp {
-    /// For each output pixel of one image, hands `visit` its offset in the output and those of its
-    /// window's pixels in the input, all to be followed by the channels.
-    fn windows(
-        &self,
-        [height, width, channels]: [usize; 3],
-        mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>),
-    ) {
-        let size = self.size;
-        let (rows, columns) = (height / size, width / size);
-        for row in 0..rows {
-            for column in 0..columns {
-                let corner = (row * width + column) * size;
-                let mut window = (0..size * size)
-                    .map(|step| (corner + step / size * width + step % size) * channels);
-                visit((row * columns + column) * channels, &mut window);
-            }
-        }
+    fn kernel(&self, input: &Shape) -> candle_core::Result<kernels::MaxPool> {
+        let (_, height, width, channels) = input.dims4()?;
+        Ok(kernels::MaxPool {
+            height,
+            width,
+            channels,
+            size: self.size,
+        })
     }
 }
 
@@ -93,26 +84,11 @@ impl CustomOp1 for MaxPoolOp {
         layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (batch, height, width, channels) = layout.shape().dims4()?;
-        let input = &storage.as_slice::<f32>()?[layout.start_offset()..];
+        let (start, len) = (layout.start_offset(), layout.shape().elem_count());
+        let mut output = Vec::new();
+        self.kernel(layout.shape())?
+            .forward(&storage.as_slice::<f32>()?[start..start + len], &mut output);
         let shape = (batch, height / self.size, width / self.size, channels);
-        let pooled = shape.1 * shape.2 * channels;
-        let mut output = vec![f32::NEG_INFINITY; batch * pooled];
-        output
-            .par_chunks_mut(pooled)
-            .zip(input.par_chunks(height * width * channels))
-            .for_each(|(output, image)| {
-                self.windows([height, width, channels], |to, window| {
-                    let output = &mut output[to..to + channels];
-                    for from in window {
-                        for (most, &value) in output.iter_mut().zip(&image[from..]) {
-                            // A NaN stays, so that divergence is seen rather than pooled away.
-                            if value > *most || value.is_nan() {
-                                *most = value;
-                            }
-                        }
-                    }
-                });
-            });
         Ok((CpuStorage::F32(output), shape.into()))
     }
 
@@ -122,41 +98,12 @@ impl CustomOp1 for MaxPoolOp {
         output: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
-        let (_, height, width, channels) = input.dims4()?;
-        let image = height * width * channels;
-        let pooled = (height / self.size) * (width / self.size) * channels;
-        let mut result = vec![0.0; input.elem_count()];
+        let kernel = self.kernel(input.shape())?;
+        let mut result = Vec::new();
         f32_slices(&[input, output, gradient], |slices| {
-            let (input, output, gradient) = (slices[0], slices[1], slices[2]);
-            result
-                .par_chunks_mut(image)
-                .enumerate()
-                .for_each(|(index, result)| {
-                    let image = &input[index * image..][..image];
-                    let output = &output[index * pooled..][..pooled];
-                    let mut left = gradient[index * pooled..][..pooled].to_vec();
-                    self.windows([height, width, channels], |to, window| {
-                        let (output, left) =
-                            (&output[to..to + channels], &mut left[to..to + channels]);
-                        for from in window {
-                            let result = &mut result[from..from + channels];
-                            let values = image[from..from + channels].iter().zip(output);
-                            for ((result, (value, most)), left) in
-                                result.iter_mut().zip(values).zip(&mut *left)
-                            {
-                                // The first of several maxima takes the gradient, none is left for the others.
-                                if value == most {
-                                    *result = std::mem::take(left);
-                                }
-                            }
-                        }
-                    });
-                });
+            kernel.backward(slices[0], slices[1], slices[2], &mut result);
         })?;
-        Ok(Some(Tensor::from_vec(
-            result,
-            input.shape(),
-            input.device(),
-        )?))
+        let result = Tensor::from_vec(result, input.shape(), input.device())?;
+        Ok(Some(result))
     }
 }

@@ -3,6 +3,7 @@
 //! Activations are channels-last, (batch, height, width, channels), as in Keras. On the CPU in `f32`
 //! a layer runs this crate's own operations; for any other device or type it is composed of Candle's.
 
+mod batch_norm;
 mod conv2d;
 mod dense;
 mod dropout;
@@ -15,6 +16,7 @@ mod init;
 )]
 pub mod kernels;
 mod max_pool2d;
+mod zero_padding2d;
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -24,6 +26,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
+pub use batch_norm::BatchNorm;
+pub(crate) use batch_norm::{MOVING_MEAN, MOVING_VARIANCE, follow};
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -31,6 +35,7 @@ pub(crate) use dropout::kept_bits;
 pub use flatten::Flatten;
 pub use init::Init;
 pub use max_pool2d::MaxPool2d;
+pub use zero_padding2d::ZeroPadding2d;
 
 use crate::seed::{Purpose, key};
 use crate::{Error, Result};
@@ -46,7 +51,7 @@ pub trait Layer: Debug + Send + Sync {
     /// When the layer cannot take such an input.
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>>;
 
-    /// The trainable weights for inputs of shape `input`; none by default.
+    /// The weights for inputs of shape `input`; none by default.
     fn weights(&self, _input: &[usize]) -> Vec<Weight> {
         Vec::new()
     }
@@ -59,7 +64,7 @@ pub trait Layer: Debug + Send + Sync {
     fn forward(&self, input: &Tensor, weights: &[Tensor], pass: &Pass<'_>) -> Result<Tensor>;
 }
 
-/// A trainable weight before it has a value.
+/// A weight before it has a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weight {
     /// `kernel`, `bias`…
@@ -68,6 +73,32 @@ pub struct Weight {
     pub shape: Vec<usize>,
     /// How it starts.
     pub init: Init,
+    /// Whether the optimiser changes it; what the layer keeps for itself is not trainable.
+    pub trainable: bool,
+}
+
+impl Weight {
+    /// A trainable weight.
+    pub fn new(name: &'static str, shape: Vec<usize>, init: Init) -> Self {
+        Self {
+            name,
+            shape,
+            init,
+            trainable: true,
+        }
+    }
+
+    /// Leaves it to the layer.
+    pub fn not_trainable(self) -> Self {
+        Self {
+            trainable: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
 /// What a layer does to its sum before passing it on.

@@ -1,5 +1,6 @@
 //! When to end, and which weights to keep for it.
 
+use super::averaging::best_guess;
 use crate::Result;
 use crate::history::History;
 use crate::model::{Model, RunPlan};
@@ -32,7 +33,7 @@ pub(super) fn stopped_early(model: &Model, plan: &RunPlan) -> bool {
 pub(super) fn keep_best(model: &Model, plan: &RunPlan) -> Result<()> {
     let is_best = best_of(&model.log().history, plan).is_some_and(|(_, since)| since == 0);
     if restores_best(plan) && is_best {
-        let best = model.snapshot()?;
+        let best = best_guess(model)?;
         model.log().best = Some(best);
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
 use crate::evaluate::measure;
 use crate::history::EpochRecord;
@@ -60,6 +61,7 @@ pub(super) fn train_epoch(
             });
         }
         model.adam().step(model.vars(), &of_weights, rate)?;
+        average(model, plan, epoch_of_run * steps + step.step)?;
 
         loss_sum += f64::from(loss) * indices.len() as f64;
         right += correct;
@@ -81,7 +83,9 @@ pub(super) fn train_epoch(
     }
     let images_per_second = seen as f64 / start.elapsed().as_secs_f64();
     let measured = match validation {
-        Some(validation) if !validation.is_empty() => Some(measure(model, validation, None)?),
+        Some(validation) if !validation.is_empty() => {
+            Some(with_average(model, || measure(model, validation, None))?)
+        }
         _ => None,
     };
     Ok(Some(EpochRecord {

@@ -7,7 +7,7 @@ use indicatif::HumanDuration;
 
 use super::callbacks::{Callback, StepRecord};
 use super::progress::summary;
-use crate::display::LiveOutput;
+use crate::display::Shown;
 use crate::history::{EpochRecord, History};
 use crate::model::{RunPlan, thousands};
 use crate::plot::{Figure, curves};
@@ -33,30 +33,6 @@ pub(super) struct Live {
     /// In the first epoch there is nothing else to draw.
     first_epoch: Option<StepRecord>,
     ended: bool,
-}
-
-/// An output, and when it was last shown.
-struct Shown {
-    output: LiveOutput,
-    at: Option<Instant>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        Self {
-            output: LiveOutput::new(),
-            at: None,
-        }
-    }
-
-    fn is_due(&self, pause: Duration) -> bool {
-        self.at.is_none_or(|at| at.elapsed() >= pause)
-    }
-
-    fn show(&mut self, parts: &[(&str, &str)]) {
-        self.output.show(parts);
-        self.at = Some(Instant::now());
-    }
 }
 
 impl Live {

@@ -1,5 +1,6 @@
 //! The training loop.
 
+mod averaging;
 mod callbacks;
 mod early_stopping;
 mod epoch;
@@ -99,6 +100,7 @@ pub fn fit_with<'a>(
             epochs_before,
         });
         log.best = None;
+        log.average = None;
         epochs_before
     };
     run(
@@ -122,18 +124,25 @@ pub fn resume<'a>(
 ) -> Result<(Model, Run)> {
     let path = path.as_ref();
     let model = Model::load(path)?;
-    let first = {
-        let log = model.log();
-        if log.run.is_none() {
-            return Err(Error::Checkpoint {
-                path: path.into(),
-                problem: "it holds no training run to resume: use Model::load and fit".into(),
-            });
-        }
-        log.history.epochs.len() + 1
-    };
-    let run = run(&model, train, validation.into(), first, &mut [])?;
+    if model.log().run.is_none() {
+        return Err(Error::Checkpoint {
+            path: path.into(),
+            problem: "it holds no training run to resume: use Model::load and fit".into(),
+        });
+    }
+    let run = finish(&model, train, validation, &mut [])?;
     Ok((model, run))
+}
+
+/// Trains the rest of the run that the model is in.
+pub(crate) fn finish<'a>(
+    model: &Model,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Run> {
+    let first = model.log().history.epochs.len() + 1;
+    run(model, train, validation.into(), first, callbacks)
 }
 
 /// Trains from epoch `first` (counted from 1) to the end of the model's plan.
@@ -211,6 +220,7 @@ fn run(
     }
     // Whoever stops by hand may want to go on from here.
     if ended != Ended::Interrupted {
+        averaging::settle(model)?;
         restore_best(model, &plan)?;
     }
     for callback in &mut told {

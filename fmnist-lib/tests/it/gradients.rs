@@ -1,5 +1,7 @@
 use fmnist_lib::candle_core::{DType, Device, Tensor, Var};
-use fmnist_lib::{Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Pass, Step};
+use fmnist_lib::{
+    BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Pass, Step, ZeroPadding2d,
+};
 use rand::Rng;
 
 use crate::random;
@@ -51,11 +53,15 @@ fn tensors(vars: &[Var]) -> Vec<Tensor> {
     vars.iter().map(|var| var.as_tensor().clone()).collect()
 }
 
+/// Zero where there is none: for what a layer keeps for itself.
 fn gradients(layer: &dyn Layer, vars: &[Var]) -> Vec<Vec<f64>> {
     let gradients = objective(layer, &tensors(vars)).backward().unwrap();
-    let flat = |var: &Var| {
-        let gradient = gradients.get(var).unwrap().to_dtype(DType::F64).unwrap();
-        gradient.flatten_all().unwrap().to_vec1().unwrap()
+    let flat = |var: &Var| match gradients.get(var) {
+        Some(gradient) => {
+            let gradient = gradient.to_dtype(DType::F64).unwrap();
+            gradient.flatten_all().unwrap().to_vec1().unwrap()
+        }
+        None => vec![0.0; var.elem_count()],
     };
     vars.iter().map(flat).collect()
 }
@@ -149,6 +155,50 @@ fn dense() {
 }
 
 #[test]
+fn batch_norm() {
+    for layer in [BatchNorm::new(), BatchNorm::new().relu()] {
+        agrees_with_finite_differences(&layer, &[3, 4, 2, 5]);
+        agrees_with_finite_differences(&layer, &[6, 3]);
+        f32_agrees_with_f64(&layer, &[7, 5, 5, 33], 1e-4);
+    }
+}
+
+/// The figures are Keras 3.15's, for the same input, weights and two training steps.
+#[test]
+fn batch_norm_follows_the_moments_as_keras_does() {
+    let input = Tensor::new(&[[1.0_f32, -2.0], [3.0, 0.5], [8.0, 2.5]], &Device::Cpu).unwrap();
+    let tensor = |values: [f32; 2]| Tensor::new(&values, &Device::Cpu).unwrap();
+    let weights = [
+        tensor([2.0, 0.5]),
+        tensor([0.1, -0.1]),
+        tensor([0.0, 0.0]),
+        tensor([1.0, 1.0]),
+    ];
+    let layer = BatchNorm::new().momentum(0.9);
+    for step in 1..=2 {
+        let step = Step { step, ..STEP };
+        layer
+            .forward(&input, &weights, &Pass::new("norm", Some(step)))
+            .unwrap();
+    }
+    let close = |found: &Tensor, expected: &[f32]| {
+        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+        let near = found
+            .iter()
+            .zip(expected)
+            .all(|(f, e)| (f - e).abs() < 1e-5);
+        assert!(near && found.len() == expected.len(), "{found:?}");
+    };
+    close(&weights[2], &[0.760000, 0.063333]);
+    close(&weights[3], &[2.456667, 1.453889]);
+    let output = layer.forward(&input, &weights, &Pass::new("norm", None));
+    close(
+        &output.unwrap(),
+        &[0.406182, -0.955312, 2.957699, 0.081011, 9.336493, 0.910069],
+    );
+}
+
+#[test]
 fn max_pool2d() {
     agrees_with_finite_differences(&MaxPool2d::new(2), &[2, 5, 6, 3]);
     agrees_with_finite_differences(&MaxPool2d::new(3), &[1, 7, 9, 2]);
@@ -202,6 +252,7 @@ fn not_a_number_is_not_pooled_or_rectified_away() {
 #[test]
 fn dropout_and_flatten() {
     agrees_with_finite_differences(&Dropout::new(0.4), &[4, 3, 2, 5]);
+    agrees_with_finite_differences(&ZeroPadding2d::new(2), &[2, 3, 2, 4]);
     agrees_with_finite_differences(&Flatten, &[2, 3, 2, 4]);
 }
 

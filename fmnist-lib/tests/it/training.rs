@@ -1,9 +1,10 @@
 use std::ops::ControlFlow;
 
 use fmnist_lib::{
-    Augmentation, Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord, Error,
-    FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Scaling, Schedule,
-    StepRecord, Verbose, evaluate, fit, fit_with, one_layer, predict, three_layer,
+    Augmentation, BatchNorm, Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord,
+    Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Scaling, Schedule,
+    StepRecord, Verbose, ZeroPadding2d, evaluate, fit, fit_with, one_layer, predict, three_layer,
+    two_layer,
 };
 
 use crate::striped;
@@ -384,7 +385,18 @@ fn fused_and_layer_by_layer_training_agree() {
     }
     // The last batch has 11 images; the images are noise, so that no two pixels tie by design.
     let (data, validation) = (striped(75, 2), striped(40, 3));
-    for spec in [one_layer(), fmnist_lib::two_layer(), three_layer()] {
+    let normalised = ModelSpec::new("normalised")
+        .layer("padding", ZeroPadding2d::new(2))
+        .layer("conv-1", Conv2d::new(8).without_bias())
+        .layer("norm-1", BatchNorm::new().momentum(0.5).relu())
+        .layer("dropout", Dropout::new(0.2))
+        .layer("pool-1", MaxPool2d::new(2))
+        .layer("padding-2", ZeroPadding2d::new(1))
+        .layer("conv-2", Conv2d::new(20).without_bias())
+        .layer("norm-2", BatchNorm::new().momentum(0.5).relu())
+        .layer("flatten", Flatten)
+        .layer("output", Dense::new(10));
+    for spec in [one_layer(), two_layer(), three_layer(), normalised] {
         let losses = |spec: ModelSpec| {
             let model = spec.build(6).unwrap();
             let run = fit(&model, &data, &validation, quiet(3).batch_size(32)).unwrap();

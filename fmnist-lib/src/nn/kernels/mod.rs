@@ -52,21 +52,27 @@
 
 mod activation;
 mod adam;
+mod batch_norm;
 mod conv_pool;
 mod dense;
 mod dropout;
 mod gemm;
+mod max_pool;
 mod output;
+mod padding;
 mod scratch;
 mod simd;
 mod winograd;
 
 pub use activation::{Activation, Dropout};
 pub use adam::{AdamSettings, adam_step};
+pub use batch_norm::{BatchNorm, Moments};
 pub use conv_pool::ConvPool;
 pub use dense::Dense;
 pub use dropout::dropout_bits;
+pub use max_pool::MaxPool;
 pub use output::Gradients;
+pub use padding::Padding;
 pub use simd::Isa;
 pub use winograd::Conv;
 

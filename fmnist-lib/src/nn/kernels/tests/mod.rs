@@ -1,6 +1,7 @@
 //! Every kernel on every instruction set of this machine, against plain loops in f64.
 #![allow(clippy::unwrap_used)]
 
+mod batch_norm;
 mod conv;
 mod conv_pool;
 mod dense;
