@@ -38,7 +38,8 @@ impl Trial {
 
     /// As [`new`](Self::new), under the network's own name.
     pub fn of(spec: ModelSpec, config: FitConfig) -> Self {
-        Self::new(&spec.name().to_owned(), spec, config)
+        let name = spec.name().to_owned();
+        Self::new(&name, spec, config)
     }
 
     /// Trains on no more than `images` images.
