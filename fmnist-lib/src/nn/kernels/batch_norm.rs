@@ -244,7 +244,7 @@ fn task_moments_body<S: Simd>(
         let lanes = (channels - block).min(LANES);
         // SAFETY: `at + lanes <= x.len()` for each pixel, as blocks end at `channels`.
         let load = |at: usize| unsafe { s.load_n(x.as_ptr().wrapping_add(at), lanes) };
-        let total = sum_over_pixels(s, channels, block, x.len(), &load);
+        let total = sum_over_pixels(s, channels, block, x.len(), load);
         let centre = s.mul(total, share);
         let squared = |at| {
             let apart = s.sub(load(at), centre);
