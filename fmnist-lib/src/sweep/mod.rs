@@ -107,8 +107,8 @@ impl Sweep {
     ///
     /// # Errors
     /// [`Error::Interrupted`] on Ctrl-C or a notebook's Stop: nothing is lost, and calling it again
-    /// goes on. [`Error::Io`] when the folder cannot be used; [`Error::Checkpoint`] when a result in
-    /// it is damaged; otherwise as for [`fit`](crate::fit).
+    /// goes on. [`Error::Io`] when the folder cannot be used; [`Error::Data`] when a result in it is
+    /// damaged; otherwise as for [`fit`](crate::fit).
     pub fn run(&self, data: &FashionMnist) -> Result<SweepResults> {
         let stop = Interruptible::begin();
         let store = Store::open(&self.folder)?;
@@ -130,7 +130,8 @@ impl Sweep {
                     // The lock is held until the result is written.
                     Claim::Ours(_lock) => {
                         let checkpoint = store.checkpoint(&planned.key);
-                        let run = planned.train(data, &checkpoint, &mut progress)?;
+                        let run =
+                            planned.train(data, &checkpoint, self.keep_models, &mut progress)?;
                         store.save(&planned.key, &run, self.keep_models)?;
                         progress.finished(&run);
                         *result = Some(run);

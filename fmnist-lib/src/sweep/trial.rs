@@ -153,6 +153,7 @@ impl Planned<'_> {
         &self,
         data: &FashionMnist,
         checkpoint: &Path,
+        keep_model: bool,
         progress: &mut SweepProgress,
     ) -> Result<SweepRun> {
         let trial = self.trial;
@@ -178,6 +179,10 @@ impl Planned<'_> {
             Err(error @ Error::Diverged { .. }) => Some(error.to_string()),
             Err(error) => return Err(error),
         };
+        // The checkpoint is older than what ends a run: best weights, or averages, put in place.
+        if keep_model {
+            model.save(checkpoint)?;
+        }
         let measure = |dataset| match diverged {
             None => self.measure(&model, dataset),
             Some(_) => Ok(None),

@@ -16,10 +16,15 @@ fn config() -> FitConfig {
 
 #[test]
 fn an_interrupted_run_ends_with_the_same_bits() {
+    interrupted_and_not(config());
+    interrupted_and_not(config().ema_momentum(0.9));
+}
+
+fn interrupted_and_not(config: FitConfig) {
     let (data, validation) = (striped(100, 1), striped(50, 2));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
-    let config = config()
+    let config = config
         .checkpoint(&path)
         .early_stopping(EarlyStopping::after(2));
 

@@ -25,6 +25,8 @@ mod notebooks;
 mod plots;
 /// Scaling, splits.
 mod preprocess;
+/// Many runs: found again, shared, interrupted, diverged.
+mod sweep;
 /// Whole runs: over-fitting, early stopping, divergence, the same bits on 1 and 2 threads.
 mod training;
 

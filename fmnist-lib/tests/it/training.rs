@@ -173,6 +173,57 @@ fn the_last_short_batch_is_kept_and_epochs_count_on() {
 }
 
 #[test]
+fn a_model_ends_with_the_average_of_its_weights() {
+    /// Follows the first weights in f64.
+    struct Average<'a> {
+        model: &'a Model,
+        values: Vec<f64>,
+        step: usize,
+    }
+    impl Callback for Average<'_> {
+        fn on_step_end(&mut self, _: &StepRecord) -> Result<()> {
+            let now = first_weights(self.model);
+            self.step += 1;
+            if self.step == 1 {
+                self.values = now;
+                return Ok(());
+            }
+            let momentum = f64::min(0.8, (1 + self.step) as f64 / (10 + self.step) as f64);
+            for (average, now) in self.values.iter_mut().zip(now) {
+                *average = momentum * *average + (1.0 - momentum) * now;
+            }
+            Ok(())
+        }
+    }
+    let (data, validation) = (striped(200, 6), striped(40, 7));
+    let model = small().build(7).unwrap();
+    let mut average = Average {
+        model: &model,
+        values: vec![],
+        step: 0,
+    };
+    let config = quiet(8).batch_size(25).ema_momentum(0.8);
+    let run = fit_with(&model, &data, &validation, config, &mut [&mut average]).unwrap();
+    assert_eq!(average.step, 64);
+    for (found, expected) in first_weights(&model).iter().zip(&average.values) {
+        assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+    }
+    // It is also what was validated.
+    let last = run.history.last().unwrap();
+    let measured = evaluate(&model, &validation).unwrap();
+    assert_eq!(Some(measured.loss), last.val_loss);
+    let refused = fit(&model, &data, None, quiet(1).ema_momentum(1.0));
+    assert!(refused.unwrap_err().to_string().contains("average"));
+}
+
+fn first_weights(model: &Model) -> Vec<f64> {
+    let weights: Vec<f32> = (model.weights()[0].1.flatten_all().unwrap())
+        .to_vec1()
+        .unwrap();
+    weights.into_iter().map(f64::from).collect()
+}
+
+#[test]
 fn early_stopping_goes_back_to_the_best_epoch() {
     // Validation labels that are wrong on purpose: the better the training, the worse the loss.
     let data = striped(200, 6);

@@ -1,0 +1,186 @@
+use std::fs;
+use std::path::Path;
+
+use fmnist_lib::{
+    EarlyStopping, FashionMnist, FitConfig, Model, Split, Sweep, SweepResults, Trial, Verbose,
+    evaluate, fit,
+};
+
+use crate::striped;
+use crate::training::small;
+
+fn data() -> FashionMnist {
+    FashionMnist {
+        train: striped(150, 1),
+        test: striped(40, 2),
+    }
+}
+
+fn config() -> FitConfig {
+    let config = FitConfig::default().epochs(2).batch_size(30);
+    config.verbose(Verbose::Silent)
+}
+
+fn sweep(folder: &Path) -> Sweep {
+    Sweep::new(folder)
+        .seeds(1..=2)
+        .trial(Trial::of(small(), config()))
+        .trial(Trial::new("faster", small(), config().learning_rate(0.01)))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let names = names.map(|entry| entry.file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(extension)).collect();
+    names.sort();
+    names
+}
+
+/// All but the times, which no two runs share.
+fn comparable(results: &SweepResults) -> Vec<String> {
+    let run = |run: &fmnist_lib::SweepRun| {
+        let losses: Vec<f32> = run.history.epochs.iter().map(|r| r.loss).collect();
+        format!("{} {} {losses:?} {:?}", run.trial, run.seed, run.validation)
+    };
+    results.runs().iter().map(run).collect()
+}
+
+#[test]
+fn a_run_is_the_fit_that_its_seed_and_settings_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data();
+    let results = sweep(folder.path()).test().run(&data).unwrap();
+    let names = results.runs().iter().map(|r| (r.trial.as_str(), r.seed));
+    let names: Vec<_> = names.collect();
+    assert_eq!(
+        names,
+        [("small", 1), ("faster", 1), ("small", 2), ("faster", 2)]
+    );
+    let (train, validation) = Split::new(0.8, 2).apply(&data.train).unwrap();
+    let model = small().build(2).unwrap();
+    let by_hand = config().learning_rate(0.01).seed(2);
+    fit(&model, &train, &validation, by_hand).unwrap();
+    let run = &results.runs()[3];
+    assert_eq!(run.validation, Some(evaluate(&model, &validation).unwrap()));
+    assert_eq!(run.test, Some(evaluate(&model, &data.test).unwrap()));
+    assert!(files(folder.path(), ".lock").is_empty());
+    assert!(files(folder.path(), ".safetensors").is_empty());
+
+    results.save_csv(folder.path().join("all.csv")).unwrap();
+    let csv = fs::read_to_string(folder.path().join("all.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 5);
+    assert!(csv.starts_with("trial,seed,parameters,epochs,loss,"));
+}
+
+#[test]
+fn what_lies_in_the_folder_is_not_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = sweep(folder.path()).run(&data()).unwrap();
+    // Seconds and all: these are the files, not new runs.
+    assert_eq!(sweep(folder.path()).run(&data()).unwrap(), first);
+    assert_eq!(files(folder.path(), ".json").len(), 4);
+    // Another setting, another seed, other data are other runs.
+    sweep(folder.path()).seeds([3]).run(&data()).unwrap();
+    sweep(folder.path()).test().run(&data()).unwrap();
+    let other = FashionMnist {
+        train: striped(150, 9),
+        ..data()
+    };
+    sweep(folder.path()).run(&other).unwrap();
+    assert_eq!(files(folder.path(), ".json").len(), 4 + 2 + 4 + 4);
+}
+
+#[test]
+fn two_at_once_share_the_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let [one, two] = std::thread::scope(|scope| {
+        let start = || scope.spawn(|| sweep(path).run(&data()).unwrap());
+        [start(), start()].map(|thread| thread.join().unwrap())
+    });
+    // The same seconds: each run was done once.
+    assert_eq!(one, two);
+    let alone = tempfile::tempdir().unwrap();
+    let alone = sweep(alone.path()).run(&data()).unwrap();
+    assert_eq!(comparable(&one), comparable(&alone));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_from_its_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = sweep(folder.path()).run(&data()).unwrap();
+    let result = &files(folder.path(), ".json")[0];
+    let path = folder.path().join(result);
+    let run = &whole.runs()[1];
+    assert!(result.starts_with("faster-seed1-"), "{result}");
+    fs::remove_file(&path).unwrap();
+    // As it was after the first of the two epochs.
+    let (train, validation) = Split::new(0.8, 1).apply(&data().train).unwrap();
+    let checkpoint = path.with_extension("safetensors");
+    let config = config().learning_rate(0.01).seed(1).checkpoint(&checkpoint);
+    let model = small().build(1).unwrap();
+    struct Kill;
+    impl fmnist_lib::Callback for Kill {
+        fn on_step_end(&mut self, record: &fmnist_lib::StepRecord) -> fmnist_lib::Result<()> {
+            match record.epoch {
+                2 => Err(fmnist_lib::Error::Invalid("killed".into())),
+                _ => Ok(()),
+            }
+        }
+    }
+    fmnist_lib::fit_with(&model, &train, &validation, config, &mut [&mut Kill]).unwrap_err();
+    let first_epoch = Model::load(&checkpoint).unwrap().history().epochs[0].clone();
+    let resumed = sweep(folder.path()).run(&data()).unwrap();
+    assert_eq!(comparable(&resumed), comparable(&whole));
+    assert_eq!(resumed.runs()[1].history.epochs[0], first_epoch);
+    assert_ne!(&resumed.runs()[1].history, &run.history);
+}
+
+#[test]
+fn a_kept_model_is_the_one_that_was_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, short) = (data(), config().epochs(6));
+    let trials = [
+        Trial::new("average", small(), short.clone().ema_momentum(0.95)),
+        Trial::new(
+            "best",
+            small(),
+            short.early_stopping(EarlyStopping::after(1)),
+        ),
+    ];
+    let sweep = trials
+        .into_iter()
+        .fold(Sweep::new(folder.path()), Sweep::trial);
+    let results = sweep.keep_models().run(&data).unwrap();
+    let (_, validation) = Split::new(0.8, 42).apply(&data.train).unwrap();
+    for (run, file) in results
+        .runs()
+        .iter()
+        .zip(files(folder.path(), ".safetensors"))
+    {
+        let model = Model::load(folder.path().join(file)).unwrap();
+        let measured = evaluate(&model, &validation).unwrap();
+        assert_eq!(run.validation, Some(measured), "{}", run.trial);
+    }
+}
+
+#[test]
+fn divergence_is_a_result_and_damage_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let trial = Trial::new("wild", small(), config().learning_rate(1e30));
+    let sweep = Sweep::new(folder.path()).trial(trial.clone());
+    let results = sweep.run(&data()).unwrap();
+    let diverged = results.runs()[0].diverged.as_ref().unwrap();
+    assert!(diverged.contains("diverged"), "{diverged}");
+    assert_eq!(results.runs()[0].validation, None);
+    assert!(results.to_string().contains("wild (1 diverged)"));
+    assert_eq!(sweep.run(&data()).unwrap(), results);
+
+    let path = folder.path().join(&files(folder.path(), ".json")[0]);
+    fs::write(&path, "{").unwrap();
+    let refused = sweep.run(&data()).unwrap_err().to_string();
+    assert!(refused.contains(path.to_str().unwrap()), "{refused}");
+    assert!(refused.contains("delete it"), "{refused}");
+    let twice = sweep.trial(trial).run(&data()).unwrap_err().to_string();
+    assert!(twice.contains("\"wild\""), "{twice}");
+}
