@@ -38,7 +38,7 @@ struct Options {
     /// Folder of the data, if it is in none of the usual places
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Folder for histories, curves and weights
+    /// Folder for results, curves and trained models
     #[arg(long, default_value = "target/reproduce")]
     out: PathBuf,
 }
@@ -91,7 +91,7 @@ fn run(options: &Options) -> Result<()> {
         figure.save(options.out.join(format!("{name}.png")))?;
     }
     eprintln!(
-        "curves, histories and weights are in {}",
+        "results, curves and trained models are in {}",
         options.out.display()
     );
     Ok(())

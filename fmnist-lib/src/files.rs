@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::{Error, Result};
 
 /// Replaces `path` by `bytes` in one step: a crash or a full disk leaves the old file as it was.
@@ -33,4 +35,16 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path)
         .map_err(|error| Error::io("write", path)(error.error))?;
     Ok(())
+}
+
+/// Writes one line for each of `rows`, under a header with the names of their fields.
+pub(crate) fn write_csv<T: Serialize>(path: &Path, rows: impl Iterator<Item = T>) -> Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        table.serialize(row).map_err(|error| {
+            Error::Invalid(format!("cannot write {} as CSV: {error}", path.display()))
+        })?;
+    }
+    let bytes = table.into_inner().expect("writing to memory cannot fail");
+    write_atomically(path, &bytes)
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_atomically;
+use crate::Result;
+use crate::files::write_csv;
 use crate::table::Table;
-use crate::{Error, Result};
 
 /// One epoch as Keras's `History` would report it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,14 +103,7 @@ impl History {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        let rows = self
-            .epochs
-            .iter()
-            .try_for_each(|record| table.serialize(record));
-        rows.map_err(|error| Error::Invalid(format!("cannot write the history as CSV: {error}")))?;
-        let bytes = table.into_inner().expect("writing to memory cannot fail");
-        write_atomically(path.as_ref(), &bytes)
+        write_csv(path.as_ref(), self.epochs.iter())
     }
 }
 

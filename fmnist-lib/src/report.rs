@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::evaluate::Evaluation;
 use crate::history::History;
-use crate::table::mean_and_deviation;
+use crate::table::{distinct, mean_and_deviation};
 
 /// What the report says of one of its networks, after 50 epochs. Accuracies are fractions, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,13 +109,7 @@ impl fmt::Display for Comparison {
             "| Model | | Test loss | Test accuracy | s/epoch | Lowest val loss | at epoch | Last val accuracy | Last train accuracy |"
         )?;
         write!(f, "|---|---|---|---|---|---|---|---|---|")?;
-        let mut names: Vec<&str> = Vec::new();
-        for outcome in &self.outcomes {
-            if !names.contains(&outcome.model.as_str()) {
-                names.push(&outcome.model);
-            }
-        }
-        for name in names {
+        for name in distinct(self.outcomes.iter().map(|outcome| outcome.model.as_str())) {
             if let Some(r) = REPORTED.iter().find(|reported| reported.model == name) {
                 write!(
                     f,

@@ -75,6 +75,17 @@ impl fmt::Display for Table {
     }
 }
 
+/// Each name once, in the order of their first places.
+pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut distinct = Vec::new();
+    for name in names {
+        if !distinct.contains(&name) {
+            distinct.push(name);
+        }
+    }
+    distinct
+}
+
 /// Mean ± standard deviation of the sample, or the one value there is.
 pub(crate) fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
     let count = values.len() as f64;

@@ -1,7 +1,8 @@
 //! One file that holds all that training needs to go on, or the weights alone.
 //!
 //! It is a safetensors file. The weights lie under their own names, so that any reader finds them;
-//! Adam's moments, the best weights so far and their average have a prefix; the rest is JSON in the metadata.
+//! Adam's moments, the best weights so far and the moving average have a prefix; the rest is JSON in
+//! the metadata.
 
 use std::collections::HashMap;
 use std::path::Path;

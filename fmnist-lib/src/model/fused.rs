@@ -119,12 +119,14 @@ impl Fused {
             moments,
             gradients,
         } = &mut *memory;
-        for (index, stage) in self.stages.iter().enumerate().rev() {
-            let (x, wants_input) = match index.checked_sub(1) {
-                Some(before) => (outputs[before].as_slice(), true),
-                // The pixels need no gradient.
-                None => (images, false),
-            };
+        // What comes before the first weights needs no gradient, and no more do they of the pixels.
+        let has_weights = |stage: &Stage| !stage.weights.is_empty();
+        let first = self.stages.iter().position(has_weights).unwrap_or(0);
+        for (index, stage) in self.stages.iter().enumerate().skip(first).rev() {
+            let x = index
+                .checked_sub(1)
+                .map_or(images, |before| &outputs[before]);
+            let wants_input = index > first;
             let (from, after) = gradients.split_at_mut(index + 1);
             let dy = after.first().map_or(scores, |after| &after.input);
             let w = &weights[stage.weights.clone()];
@@ -146,8 +148,7 @@ impl Fused {
                     kernel.backward(self.isa, x, w[0], moments, y, dy, activation, into);
                 }
                 Kernel::MaxPool(kernel) => kernel.backward(x, y, dy, &mut into.input),
-                Kernel::Padding(kernel) if wants_input => kernel.backward(dy, &mut into.input),
-                Kernel::Padding(_) => {}
+                Kernel::Padding(kernel) => kernel.backward(dy, &mut into.input),
             }
         }
         let mut of_weights = Vec::with_capacity(weights.len());

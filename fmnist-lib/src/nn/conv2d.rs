@@ -13,6 +13,7 @@ pub struct Conv2d {
     pub(crate) window: usize,
     pub(crate) activation: Activation,
     init: Init,
+    // Left out where it is true: such networks are written as before there was a choice.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     bias: bool,
 }

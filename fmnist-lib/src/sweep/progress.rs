@@ -74,7 +74,9 @@ impl SweepProgress {
         self.done.push(run.clone());
         let outcome = match (&run.validation, &run.diverged) {
             (Some(validation), None) => format!("validation {validation}"),
-            (_, diverged) => diverged.clone().unwrap_or_default(),
+            (_, diverged) => {
+                (diverged.clone()).unwrap_or_else(|| "its loss is not finite".to_owned())
+            }
         };
         let line = format!(
             "{} ({} of {}): {outcome} - {:.0}s",
@@ -97,7 +99,7 @@ impl SweepProgress {
         );
     }
 
-    /// Leaves the table alone: it is what the sweep returns, and is shown as that.
+    /// Leaves the table of all runs, those found in the folder included.
     pub(super) fn conclude(&mut self, results: &SweepResults) {
         let text = format!("All {} runs are done.", results.runs().len());
         match &mut self.place {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_atomically;
+use crate::files::write_csv;
 use crate::history::History;
-use crate::table::{Table, escape, mean_and_deviation};
-use crate::{Comparison, Error, Evaluation, Result};
+use crate::table::{Table, distinct, escape, mean_and_deviation};
+use crate::{Comparison, Evaluation, Result};
 
 /// One trained and measured network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct SweepRun {
     pub trial: String,
     /// The seed it was run with.
     pub seed: u64,
-    /// Trainable values of the network.
+    /// Values of all its network's weights.
     pub parameters: usize,
     /// Its training.
     pub history: History,
@@ -52,13 +52,7 @@ impl SweepResults {
 
     /// Names of the trials, in order.
     pub fn trials(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for run in &self.runs {
-            if !names.contains(&run.trial.as_str()) {
-                names.push(&run.trial);
-            }
-        }
-        names
+        distinct(self.runs.iter().map(|run| run.trial.as_str()))
     }
 
     /// The runs of one trial, seed by seed.
@@ -93,16 +87,7 @@ impl SweepResults {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        let mut write = || {
-            self.runs
-                .iter()
-                .try_for_each(|run| table.serialize(Row::of(run)))
-        };
-        write()
-            .map_err(|error| Error::Invalid(format!("cannot write the results as CSV: {error}")))?;
-        let bytes = table.into_inner().expect("writing to memory cannot fail");
-        write_atomically(path.as_ref(), &bytes)
+        write_csv(path.as_ref(), self.runs.iter().map(Row::of))
     }
 
     fn table(&self) -> Table {

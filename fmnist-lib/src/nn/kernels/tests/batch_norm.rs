@@ -1,8 +1,8 @@
-//! Batch normalisation and max pooling.
+//! Batch normalisation, max pooling, padding.
 
-use super::super::{Activation, BatchNorm, Gradients, Isa, MaxPool, Moments};
+use super::super::{Activation, BatchNorm, Gradients, Isa, MaxPool, Moments, Padding};
 use super::oracle::{activate, deactivate, error, factors, numbers};
-use super::{all_bits, bits, quarter, same_on_any_threads, some_bits};
+use super::{activations, all_bits, bits, same_on_any_threads, some_bits};
 
 const EPSILON: f32 = 1e-3;
 
@@ -43,12 +43,8 @@ fn check(pixels: usize, channels: usize, apart: f32) {
         .collect();
     let kept = some_bits(pixels, channels);
     let factors = factors(&kept, pixels, channels, 4.0 / 3.0);
-    for (relu, dropped) in [(true, true), (false, true), (true, false), (false, false)] {
-        let factors = dropped.then_some(&factors[..]);
-        let activation = Activation {
-            relu,
-            dropout: dropped.then(|| quarter(&kept)),
-        };
+    for (activation, factors) in activations(&kept, &factors) {
+        let (relu, dropped) = (activation.relu, factors.is_some());
         let y_expected = activate(&sums, relu, factors);
         let y_exact: Vec<f32> = y_expected.iter().map(|&y| y as f32).collect();
         let g = deactivate(&sums, &dy, relu, factors);
@@ -188,4 +184,24 @@ fn a_part_of_an_image_is_refused() {
         size: 2,
     };
     pool.forward(&[0.0; 7], &mut vec![]);
+}
+
+#[test]
+fn padding_frames_each_image_and_takes_the_frame_off_again() {
+    let padding = Padding {
+        height: 2,
+        width: 1,
+        channels: 2,
+        size: 1,
+    };
+    let x = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+    let (mut y, mut dx) = (vec![7.0; 3], vec![7.0; 3]);
+    padding.forward(&x, &mut y);
+    let mut expected = vec![0.0; 2 * 4 * 3 * 2];
+    for (at, pair) in [8, 14, 32, 38].into_iter().zip(x.chunks(2)) {
+        expected[at..at + 2].copy_from_slice(pair);
+    }
+    assert_eq!(y, expected);
+    padding.backward(&y, &mut dx);
+    assert_eq!(dx, x);
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Activation, Conv, Gradients, Isa};
 use super::oracle::{self, activate, deactivate, factors, numbers};
-use super::{all_bits, bits, check_passes, quarter, same_on_any_threads, some_bits};
+use super::{activations, all_bits, bits, check_passes, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on all instruction sets, with every mix of ReLU and dropout.
 fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize) {
@@ -20,12 +20,8 @@ fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize) {
     let kept = some_bits(pixels, co);
     let factors = factors(&kept, pixels, co, 4.0 / 3.0);
     let sums = plain.sums(&x, &weights, &bias);
-    for (relu, dropped) in [(true, true), (false, true), (true, false), (false, false)] {
-        let factors = dropped.then_some(&factors[..]);
-        let activation = Activation {
-            relu,
-            dropout: dropped.then(|| quarter(&kept)),
-        };
+    for (activation, factors) in activations(&kept, &factors) {
+        let (relu, dropped) = (activation.relu, factors.is_some());
         let y_expected = activate(&sums, relu, factors);
         let g = deactivate(&sums, &dy, relu, factors);
         let expected = plain.gradients(&x, &weights, &g);

@@ -2,7 +2,7 @@
 
 use super::super::{Activation, Dense, Gradients, Isa};
 use super::oracle::{activate, deactivate, dense_gradients, dense_sums, error, factors, numbers};
-use super::{all_bits, bits, check_passes, quarter, same_on_any_threads, some_bits};
+use super::{activations, all_bits, bits, check_passes, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on the instruction sets, with every mix of ReLU and dropout.
 fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
@@ -16,12 +16,8 @@ fn check(isas: &[Isa], n: usize, inputs: usize, outputs: usize) {
     let kept = some_bits(n, outputs);
     let factors = factors(&kept, n, outputs, 4.0 / 3.0);
     let sums = dense_sums(&x, &weights, &bias);
-    for (relu, dropped) in [(true, true), (false, true), (true, false), (false, false)] {
-        let factors = dropped.then_some(&factors[..]);
-        let activation = Activation {
-            relu,
-            dropout: dropped.then(|| quarter(&kept)),
-        };
+    for (activation, factors) in activations(&kept, &factors) {
+        let (relu, dropped) = (activation.relu, factors.is_some());
         let y_expected = activate(&sums, relu, factors);
         let g = deactivate(&sums, &dy, relu, factors);
         let expected = dense_gradients(&x, &weights, outputs, &g);

@@ -8,7 +8,7 @@ mod dense;
 mod oracle;
 mod small;
 
-use super::{Dropout, Gradients, Isa, dropout_bits};
+use super::{Activation, Dropout, Gradients, Isa, dropout_bits};
 
 /// Dropout bits for `pixels` outputs of `channels` channels, a quarter dropped.
 fn some_bits(pixels: usize, channels: usize) -> Vec<u16> {
@@ -22,6 +22,18 @@ fn quarter(kept: &[u16]) -> Dropout<'_> {
         kept,
         scale: 4.0 / 3.0,
     }
+}
+
+/// Every mix of ReLU and dropout by `kept`, with the oracle's `factors` where it drops.
+fn activations<'a>(
+    kept: &'a [u16],
+    factors: &'a [f64],
+) -> impl Iterator<Item = (Activation<'a>, Option<&'a [f64]>)> {
+    let mixes = [(true, true), (false, true), (true, false), (false, false)];
+    mixes.into_iter().map(move |(relu, dropped)| {
+        let dropout = dropped.then(|| quarter(kept));
+        (Activation { relu, dropout }, dropped.then_some(factors))
+    })
 }
 
 /// The bits of floats, for comparisons that must not round.
