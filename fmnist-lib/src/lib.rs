@@ -85,7 +85,10 @@ pub use preprocess::{Scaling, Split};
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use schedule::Schedule;
 pub use sweep::{Sweep, SweepResults, SweepRun, Trial};
-pub use train::{Callback, Ended, Run, StepRecord, fit, fit_with, resume};
+pub use train::{
+    Callback, Ended, GradientNoise, Run, StepRecord, fit, fit_with, gradient_noise, range_test,
+    resume,
+};
 
 #[doc(hidden)] // for the fuzz target and the tests
 pub use dataset::{IdxContent, parse_idx};

@@ -4,13 +4,44 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
+/// How values are laid out on an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scale {
+    /// Whole numbers from 1.
+    Epochs,
+    /// Evenly; the bounds are what the values can be at all.
+    Linear(f64, f64),
+    /// Each factor takes the same room.
+    Log,
+}
+
+impl Scale {
+    pub(super) fn has_place(self, value: f64) -> bool {
+        value.is_finite() && (self != Self::Log || value > 0.0)
+    }
+
+    /// The axis for some values, at least one, that all have a place.
+    pub(super) fn axis(self, values: impl Iterator<Item = f64>) -> Axis {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let (low, high) = (values[0], values[values.len() - 1]);
+        values.dedup();
+        match self {
+            Self::Epochs => Axis::epochs(low as usize, high as usize),
+            Self::Linear(from, to) => Axis::values(low, high, (from, to)),
+            Self::Log => Axis::log(&values),
+        }
+    }
+}
+
 /// From where to where an axis goes, and which values it names.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
     from: f64,
     to: f64,
     ticks: Vec<f64>,
-    step: f64,
+    /// From one tick to the next; `None` on a logarithmic axis.
+    step: Option<f64>,
 }
 
 impl Axis {
@@ -33,7 +64,7 @@ impl Axis {
             from: first - before,
             to: last + after,
             ticks,
-            step,
+            step: Some(step),
         }
     }
 
@@ -54,13 +85,44 @@ impl Axis {
             from,
             to,
             ticks: multiples(step, from, to),
-            step,
+            step: Some(step),
+        }
+    }
+
+    /// For positive values in order, each once: a few of them are all named, many by powers of ten.
+    fn log(values: &[f64]) -> Self {
+        let (low, high) = (values[0], values[values.len() - 1]);
+        let room = (high / low).powf(0.04).max(1.1);
+        let (from, to) = (low / room, high * room);
+        let ticks = if values.len() <= 10 {
+            values.to_vec()
+        } else {
+            let factors: &[f64] = match (high / low).log10() {
+                ..1.5 => &[1.0, 2.0, 5.0],
+                _ => &[1.0],
+            };
+            let decades = from.log10().floor() as i32..=to.log10().ceil() as i32;
+            let ticks =
+                decades.flat_map(|decade| factors.iter().map(move |f| f * 10f64.powi(decade)));
+            ticks.filter(|tick| (from..=to).contains(tick)).collect()
+        };
+        Self {
+            from,
+            to,
+            ticks,
+            step: None,
         }
     }
 
     /// Number of ticks.
     pub(super) fn len(&self) -> usize {
         self.ticks.len()
+    }
+
+    /// Each tick, and what is written there.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (f64, String)> {
+        let label = |&tick| (tick, self.format_ext(&tick));
+        self.ticks.iter().map(label)
     }
 }
 
@@ -69,7 +131,10 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
-        let share = (value - self.from) / (self.to - self.from);
+        let share = match self.step {
+            Some(_) => (value - self.from) / (self.to - self.from),
+            None => (value / self.from).ln() / (self.to / self.from).ln(),
+        };
         (f64::from(start) + share * f64::from(end - start)).round() as i32
     }
 
@@ -88,10 +153,17 @@ impl Ranged for Axis {
 impl ValueFormatter<f64> for Axis {
     /// As many digits as tell a tick from the next one.
     fn format_ext(&self, tick: &f64) -> String {
-        if self.step >= 1e5 || self.step < 1e-6 {
+        let Some(step) = self.step else {
+            let short = (tick * 1e9).round() / 1e9;
+            return match *tick {
+                1e-3..1e5 => short.to_string(),
+                _ => format!("{tick:.3e}").replace(".000", ""),
+            };
+        };
+        if step >= 1e5 || step < 1e-6 {
             return format!("{tick:.1e}");
         }
-        let digits = (-(self.step.log10() + 1e-9).floor()).max(0.0) as usize;
+        let digits = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
         format!("{tick:.digits$}")
     }
 }
@@ -116,9 +188,9 @@ fn multiples(step: f64, from: f64, to: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use plotters::coord::ranged1d::ValueFormatter;
+    use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 
-    use super::Axis;
+    use super::{Axis, Scale};
 
     fn labels(axis: &Axis) -> Vec<String> {
         axis.ticks
@@ -165,6 +237,22 @@ mod tests {
             ]
         );
         assert_eq!(labels(&Axis::epochs(31, 33)), ["31", "32", "33"]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_names_a_few_values_or_powers_of_ten() {
+        let sizes = Scale::Log.axis([512.0, 32.0, 32.0, 4096.0].into_iter());
+        assert_eq!(labels(&sizes), ["32", "512", "4096"]);
+        let rates = Scale::Log.axis((0..=50).map(|i| 10f64.powf(-5.0 + f64::from(i) / 10.0)));
+        assert_eq!(
+            labels(&rates),
+            ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
+        );
+        // Each factor takes the same room.
+        let place = |value| rates.map(&value, (0, 10_000));
+        assert!((place(1e-3) - place(1e-4)).abs_diff(place(1e-1) - place(1e-2)) <= 1);
+        assert!(Scale::Log.axis([3.0].into_iter()).from < 3.0);
+        assert!(!Scale::Log.has_place(0.0) && Scale::Log.has_place(1e-300));
     }
 
     #[test]

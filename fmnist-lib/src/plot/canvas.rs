@@ -21,7 +21,7 @@ pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
 /// Okabe and Ito's palette without its yellow, which white paper swallows.
-pub(super) const PALETTE: [RGBColor; 7] = [
+const PALETTE: [RGBColor; 7] = [
     BLUE,
     VERMILLION,
     RGBColor(0x00, 0x9e, 0x73),
@@ -30,6 +30,11 @@ pub(super) const PALETTE: [RGBColor; 7] = [
     RGBColor(0x56, 0xb4, 0xe9),
     RGBColor(0x00, 0x00, 0x00),
 ];
+
+/// The colour of the run with this number, from 0; they repeat after seven.
+pub(super) fn color(run: usize) -> RGBColor {
+    PALETTE[run % PALETTE.len()]
+}
 
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<Infallible>>;
 pub(super) type Area<C> = DrawingArea<C, Shift>;

@@ -1,9 +1,8 @@
 //! Learning curves of one or several runs.
 
-use plotters::prelude::*;
-
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, MUTED, PALETTE, PX, clean};
+use super::axis::Scale;
+use super::canvas::{Area, Canvas, Drawn, MUTED, PX, clean, color};
 use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Series};
@@ -88,9 +87,9 @@ impl Quantity {
     }
 
     fn panel(self, runs: &[Run]) -> Panel {
-        let (y_title, bounds) = match self {
-            Self::Accuracy => ("accuracy (%)", (0.0, 100.0)),
-            Self::Loss => ("cross-entropy (nats)", (0.0, f64::INFINITY)),
+        let (y_title, y) = match self {
+            Self::Accuracy => ("accuracy (%)", Scale::Linear(0.0, 100.0)),
+            Self::Loss => ("cross-entropy (nats)", Scale::Linear(0.0, f64::INFINITY)),
         };
         let series = runs.iter().enumerate().map(|(i, run)| {
             let at = |record: &EpochRecord, value| (record.epoch as f64, value);
@@ -98,26 +97,26 @@ impl Quantity {
             let best = run.history.best_epoch();
             Series {
                 color: color(i),
-                training: epochs.iter().map(|r| at(r, self.training(r))).collect(),
-                validation: epochs
+                dashed: epochs.iter().map(|r| at(r, self.training(r))).collect(),
+                solid: epochs
                     .iter()
                     .filter_map(|r| Some(at(r, self.validation(r)?)))
                     .collect(),
+                dots: Vec::new(),
                 best: best
                     .and_then(|r| Some(at(r, self.validation(r)?)))
                     .map(|point| (point, self.label(point.1))),
             }
         });
         Panel {
-            y_title,
-            bounds,
+            x: Scale::Epochs,
+            x_title: "epoch".to_owned(),
+            y,
+            y_title: y_title.to_owned(),
             series: series.collect(),
+            empty: "no epoch has been trained",
         }
     }
-}
-
-fn color(run: usize) -> RGBColor {
-    PALETTE[run % PALETTE.len()]
 }
 
 impl Run {

@@ -9,6 +9,8 @@ use super::canvas::{Area, Canvas, Drawn, PX};
 use super::confusion::Matrix;
 use super::curves::Curves;
 use super::images::Images;
+use super::lines::Lines;
+use super::strips::Strips;
 use super::svg::Svg;
 use crate::files::write_atomically;
 use crate::{Error, Result};
@@ -25,6 +27,8 @@ pub(super) enum Content {
     Curves(Curves),
     Images(Images),
     Confusion(Matrix),
+    Lines(Lines),
+    Strips(Strips),
 }
 
 impl Figure {
@@ -89,6 +93,8 @@ impl Figure {
             Content::Curves(curves) => curves.size(),
             Content::Images(images) => images.size(),
             Content::Confusion(matrix) => matrix.size(),
+            Content::Lines(lines) => lines.size(),
+            Content::Strips(strips) => strips.size(),
         };
         ((w * PX) as u32, (h * PX) as u32)
     }
@@ -98,6 +104,8 @@ impl Figure {
             Content::Curves(curves) => curves.draw(area),
             Content::Images(images) => images.draw(area),
             Content::Confusion(matrix) => matrix.draw(area),
+            Content::Lines(lines) => lines.draw(area),
+            Content::Strips(strips) => strips.draw(area),
         }
     }
 }
@@ -109,6 +117,8 @@ impl std::fmt::Display for Figure {
             Content::Curves(curves) => curves.fmt(f),
             Content::Images(images) => images.fmt(f),
             Content::Confusion(matrix) => matrix.fmt(f),
+            Content::Lines(lines) => lines.fmt(f),
+            Content::Strips(strips) => strips.fmt(f),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Figures: learning curves, images with their labels, the confusion matrix.
+//! Figures: learning curves, one quantity against another, many runs side by side, images with their
+//! labels, the confusion matrix.
 //!
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
 //! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
@@ -20,8 +21,10 @@ mod curves;
 mod figure;
 mod images;
 mod legend;
+mod lines;
 mod marks;
 mod panel;
+mod strips;
 mod svg;
 
 pub(crate) use bitmap::thumbnail;
@@ -29,3 +32,5 @@ pub use confusion::confusion;
 pub use curves::{accuracy_curves, curves, loss_curves};
 pub use figure::Figure;
 pub use images::{image_grid, predictions};
+pub use lines::{Axes, lines};
+pub use strips::strips;

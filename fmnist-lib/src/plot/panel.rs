@@ -1,58 +1,69 @@
-//! One chart: curves over epochs, on a light grid.
+//! One chart: curves and dots, on a light grid.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::axis::Axis;
+use super::axis::{Axis, Scale};
 use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, centred, text};
 use super::legend::{DOT, dashed, line, thin};
 use super::marks::{self, Mark};
 
 pub(super) type Point = (f64, f64);
 
-/// The curves of one run; values may be NaN or infinite.
+/// What is drawn in one colour; values may be NaN or infinite.
 pub(super) struct Series {
     pub(super) color: RGBColor,
-    pub(super) training: Vec<Point>,
-    pub(super) validation: Vec<Point>,
+    pub(super) dashed: Vec<Point>,
+    pub(super) solid: Vec<Point>,
+    pub(super) dots: Vec<Point>,
     /// The point to mark, with its label.
     pub(super) best: Option<(Point, String)>,
 }
 
 pub(super) struct Panel {
-    pub(super) y_title: &'static str,
-    /// What the values can be at all.
-    pub(super) bounds: (f64, f64),
+    pub(super) x: Scale,
+    pub(super) x_title: String,
+    pub(super) y: Scale,
+    pub(super) y_title: String,
     pub(super) series: Vec<Series>,
-}
-
-fn finite(point: &Point) -> bool {
-    point.1.is_finite()
+    /// What to say where there is nothing to draw.
+    pub(super) empty: &'static str,
 }
 
 impl Panel {
     fn points(&self) -> impl Iterator<Item = &Point> {
         self.series
             .iter()
-            .flat_map(|series| series.training.iter().chain(&series.validation))
+            .flat_map(|series| [&series.dashed, &series.solid, &series.dots])
+            .flatten()
+    }
+
+    /// Whether the axes have a place for it.
+    fn has_place(&self, &(x, y): &Point) -> bool {
+        self.x.has_place(x) && self.y.has_place(y)
     }
 
     pub(super) fn draw<C: Canvas>(&self, area: &Area<C>) -> Drawn {
-        let shown: Vec<_> = self.points().filter(|point| finite(point)).collect();
+        let shown: Vec<_> = self
+            .points()
+            .filter(|point| self.has_place(point))
+            .collect();
         let left_out = self.points().count() - shown.len();
         let (w, h) = area.dim_in_pixel();
         let middle = (w as i32 / 2, h as i32 / 2);
-        let Some(((first, last), (low, high))) = extent(&shown) else {
-            let words = if left_out > 0 {
-                format!("nothing to draw: none of the {left_out} values is finite")
-            } else {
-                "nothing to draw: no epoch has been trained".to_owned()
+        if shown.is_empty() {
+            let words = match left_out {
+                0 => format!("nothing to draw: {}", self.empty),
+                _ => format!(
+                    "nothing to draw: none of the {left_out} values is {}",
+                    self.usable()
+                ),
             };
             return area.draw_text(&words, &centred(text(13, MUTED)), middle);
-        };
+        }
 
-        let x = Axis::epochs(first as usize, last as usize);
-        let y = Axis::values(low, high, self.bounds);
+        let x = self.x.axis(shown.iter().map(|point| point.0));
+        let y = self.y.axis(shown.iter().map(|point| point.1));
         let ticks = (x.len(), y.len());
         let mut chart = ChartBuilder::on(area)
             .margin_top(8 * PX)
@@ -72,31 +83,41 @@ impl Panel {
             .set_all_tick_mark_size(4 * PX)
             .label_style(text(12, INK))
             .axis_desc_style(text(13, INK))
-            .x_desc("epoch")
-            .y_desc(self.y_title)
+            .x_desc(&self.x_title)
+            .y_desc(&self.y_title)
             .draw()?;
 
         let plot = chart.plotting_area();
         for series in &self.series {
-            for piece in pieces(&series.training) {
+            for piece in self.pieces(&series.dashed) {
                 match piece {
                     [point] => plot.draw(&Circle::new(*point, DOT, thin(series.color)))?,
                     _ => plot.draw(&dashed(piece.to_vec(), series.color))?,
                 }
             }
         }
-        // Validation lies on top: it is what the reader came for.
+        // What is solid lies on top: it is what the reader came for.
         for series in &self.series {
-            for piece in pieces(&series.validation) {
+            for piece in self.pieces(&series.solid) {
                 match piece {
                     [point] => plot.draw(&Circle::new(*point, DOT, series.color.filled()))?,
                     _ => plot.draw(&PathElement::new(piece, line(series.color)))?,
                 }
             }
+            for dot in series.dots.iter().filter(|dot| self.has_place(dot)) {
+                plot.draw(&Circle::new(
+                    *dot,
+                    DOT * 3 / 4,
+                    series.color.mix(0.6).filled(),
+                ))?;
+            }
         }
         self.mark_best(plot)?;
         if left_out > 0 {
-            let words = format!("{left_out} values that are not finite are left out");
+            let words = format!(
+                "{left_out} values that are not {} are left out",
+                self.usable()
+            );
             let end = text(11, MUTED).pos(Pos::new(HPos::Right, VPos::Bottom));
             let corner = ((w as i32) - 18 * PX, h as i32 - 8 * PX);
             area.draw_text(&words, &end, corner)?;
@@ -112,7 +133,7 @@ impl Panel {
         };
         let marks = self.series.iter().filter_map(|series| {
             let (point, label) = series.best.as_ref()?;
-            finite(point).then(|| Mark {
+            self.has_place(point).then(|| Mark {
                 at: place(point),
                 label: label.clone(),
                 color: series.color,
@@ -121,8 +142,8 @@ impl Panel {
         let curves = self
             .series
             .iter()
-            .flat_map(|series| [&series.training, &series.validation])
-            .flat_map(|curve| pieces(curve))
+            .flat_map(|series| [&series.dashed, &series.solid])
+            .flat_map(|curve| self.pieces(curve))
             .map(|piece| piece.iter().map(place).collect());
         marks::draw(
             &plot.strip_coord_spec(),
@@ -130,24 +151,18 @@ impl Panel {
             &curves.collect::<Vec<_>>(),
         )
     }
-}
 
-/// The runs of finite points.
-fn pieces(curve: &[Point]) -> impl Iterator<Item = &[Point]> {
-    curve
-        .split(|point| !finite(point))
-        .filter(|piece| !piece.is_empty())
-}
+    /// The runs of points that have a place.
+    fn pieces<'a>(&self, curve: &'a [Point]) -> impl Iterator<Item = &'a [Point]> {
+        curve
+            .split(|point| !self.has_place(point))
+            .filter(|piece| !piece.is_empty())
+    }
 
-/// Smallest and largest x, and y; `None` without points.
-fn extent(points: &[&Point]) -> Option<(Point, Point)> {
-    let range = |values: &mut dyn Iterator<Item = f64>| {
-        values
-            .map(|value| (value, value))
-            .reduce(|(low, high), (value, _)| (low.min(value), high.max(value)))
-    };
-    Some((
-        range(&mut points.iter().map(|point| point.0))?,
-        range(&mut points.iter().map(|point| point.1))?,
-    ))
+    fn usable(&self) -> &'static str {
+        match (&self.x, &self.y) {
+            (Scale::Log, _) | (_, Scale::Log) => "finite and positive",
+            _ => "finite",
+        }
+    }
 }

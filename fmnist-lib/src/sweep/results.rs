@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::write_csv;
 use crate::history::History;
+use crate::plot::{self, Figure};
 use crate::table::{Table, distinct, escape, mean_and_deviation};
 use crate::{Comparison, Evaluation, Result};
 
@@ -69,6 +70,34 @@ impl SweepResults {
         first
             .map(|run| (run.trial.as_str(), &run.history))
             .collect()
+    }
+
+    /// A figure of each trial's accuracies on the test images, where they were asked for, or else on
+    /// the validation images: [`plot::strips`].
+    pub fn accuracy(&self) -> Figure {
+        let tested = self.runs.iter().any(|run| run.test.is_some());
+        let measured = |run: &SweepRun| {
+            if tested {
+                run.test.clone()
+            } else {
+                run.validation.clone()
+            }
+        };
+        let accuracy = |run: &SweepRun| {
+            measured(run).map_or(f64::NAN, |measured| 100.0 * f64::from(measured.accuracy))
+        };
+        let values = |trial| self.of(trial).into_iter().map(accuracy).collect();
+        let values: Vec<(&str, Vec<f64>)> = self
+            .trials()
+            .into_iter()
+            .map(|trial| (trial, values(trial)))
+            .collect();
+        let series: Vec<(&str, &[f64])> = values
+            .iter()
+            .map(|(trial, values)| (*trial, &values[..]))
+            .collect();
+        let of = if tested { "test" } else { "validation" };
+        plot::strips(&format!("{of} accuracy (%)"), &series)
     }
 
     /// The report's table, for trials that bear the names of its networks and were tested.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
+use crate::config::FitConfig;
 use crate::evaluate::measure;
 use crate::history::EpochRecord;
 use crate::interrupt::Interruptible;
@@ -11,6 +12,41 @@ use crate::model::{Gradients, Model, RunPlan};
 use crate::nn::Step;
 use crate::preprocess::{augmented_batch, shuffled};
 use crate::{Dataset, Error, Result};
+
+/// One step of Adam on the images at `indices`: their mean loss before it, and how many of them were
+/// classified correctly.
+pub(super) fn train_step(
+    model: &Model,
+    train: &Dataset,
+    indices: &[usize],
+    config: &FitConfig,
+    step: Step,
+    rate: f64,
+) -> Result<(f32, usize)> {
+    let (inputs, labels) = augmented_batch(
+        train,
+        indices,
+        model.spec().input_scaling(),
+        &config.augmentation,
+        (config.seed, step.epoch),
+        model.device(),
+    )?;
+    let Gradients {
+        loss,
+        correct,
+        of_weights,
+    } = model.gradients(&inputs, &labels, config.label_smoothing, step)?;
+    if !loss.is_finite() {
+        return Err(Error::Diverged {
+            epoch: step.epoch,
+            step: step.step,
+            loss,
+            learning_rate: rate,
+        });
+    }
+    model.adam().step(model.vars(), &of_weights, rate)?;
+    Ok((loss, correct))
+}
 
 /// Trains one epoch (counted from 1) and measures the model on `validation`; `None` where it was
 /// interrupted before its last step.
@@ -39,28 +75,7 @@ pub(super) fn train_epoch(
         rate = config
             .schedule
             .rate(config.learning_rate, done, config.epochs);
-        let (inputs, labels) = augmented_batch(
-            train,
-            indices,
-            model.spec().input_scaling(),
-            &config.augmentation,
-            (config.seed, epoch),
-            model.device(),
-        )?;
-        let Gradients {
-            loss,
-            correct,
-            of_weights,
-        } = model.gradients(&inputs, &labels, config.label_smoothing, step)?;
-        if !loss.is_finite() {
-            return Err(Error::Diverged {
-                epoch,
-                step: step.step,
-                loss,
-                learning_rate: rate,
-            });
-        }
-        model.adam().step(model.vars(), &of_weights, rate)?;
+        let (loss, correct) = train_step(model, train, indices, config, step, rate)?;
         average(model, plan, epoch_of_run * steps + step.step)?;
 
         loss_sum += f64::from(loss) * indices.len() as f64;

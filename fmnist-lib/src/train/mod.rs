@@ -4,8 +4,10 @@ mod averaging;
 mod callbacks;
 mod early_stopping;
 mod epoch;
+mod gradient_noise;
 mod live;
 mod progress;
+mod range_test;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -14,6 +16,8 @@ use std::path::Path;
 pub use callbacks::{Callback, StepRecord};
 use early_stopping::{keep_best, restore_best, stopped_early};
 use epoch::train_epoch;
+pub use gradient_noise::{GradientNoise, gradient_noise};
+pub use range_test::range_test;
 
 use crate::config::FitConfig;
 use crate::history::History;
