@@ -39,6 +39,7 @@ COPY --from=files /usr/local/cargo /usr/local/cargo
 COPY --from=files /usr/src /usr/src
 COPY --from=files /opt/fmnist /opt/fmnist
 COPY notebooks/*.ipynb /home/jovyan/work/
+COPY notebooks/results /home/jovyan/work/results
 # Any user of the group may run it: `--user` takes the one who owns the mounted folder.
 RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && ln -s /opt/fmnist/fmnist-lib /home/jovyan/fmnist-lib \

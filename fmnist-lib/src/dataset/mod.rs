@@ -7,6 +7,7 @@ mod hub;
 mod idx;
 mod integrity;
 mod parquet;
+mod picture;
 mod source;
 
 use std::fmt;

@@ -38,6 +38,18 @@ impl Panel {
             .flatten()
     }
 
+    /// Values without a place; a line through dots is not counted again.
+    fn left_out(&self) -> usize {
+        let values = self
+            .series
+            .iter()
+            .flat_map(|series| match &series.dots[..] {
+                [] => series.dashed.iter().chain(&series.solid),
+                dots => dots.iter().chain(&[]),
+            });
+        values.filter(|point| !self.has_place(point)).count()
+    }
+
     /// Whether the axes have a place for it.
     fn has_place(&self, &(x, y): &Point) -> bool {
         self.x.has_place(x) && self.y.has_place(y)
@@ -48,7 +60,7 @@ impl Panel {
             .points()
             .filter(|point| self.has_place(point))
             .collect();
-        let left_out = self.points().count() - shown.len();
+        let left_out = self.left_out();
         let (w, h) = area.dim_in_pixel();
         let middle = (w as i32 / 2, h as i32 / 2);
         if shown.is_empty() {

@@ -48,7 +48,7 @@ def test_two_notebooks_at_once(stack):
             outputs = [kernel.run(code).expect().stdout for code in (DEPENDENCY + TENSOR, TENSOR, TENSOR)]
             ids[name] = [int(re.search(r"TensorId\((\d+)\)", output)[1]) for output in outputs]
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+    threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in "ab"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -17,13 +17,19 @@ START = REPOSITORY / "notebooks" / "start.sh"
 @pytest.fixture
 def server():
     port = free_port()
-    process = subprocess.Popen([START, "--port", str(port)])
+    # Where a shell runs this in the background, Ctrl-C is ignored, and what it starts inherits that.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([START, "--port", str(port)], preexec_fn=heed, start_new_session=True)
     server = Server(port)
-    server.wait(seconds=1800)  # a first start compiles everything
-    yield server
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    try:
+        server.wait()
+        yield server
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     # The kernels that were kept ready went with it.
     time.sleep(3)
     assert not command("pgrep", "-fa", START.parent / "kernel" / "pool.py", check=False)

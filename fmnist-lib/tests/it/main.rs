@@ -15,12 +15,16 @@ mod gradients;
 mod interrupt;
 /// The notebooks' kernel, driven through `start.sh` as a user would.
 mod kernel;
+/// What is measured before or beside training: learning rates worth trying, noise of gradients.
+mod measures;
 /// The report's summaries, Keras's initialisers.
 mod model;
 /// Notebooks written, run and read by the tests.
 mod notebook;
 /// Every notebook, from top to bottom, with few epochs.
 mod notebooks;
+/// Pictures of the user's own.
+mod picture;
 /// Figures, read back: the SVG as XML, the PNG as pixels.
 mod plots;
 /// Scaling, splits.

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use crate::notebook;
 
-/// They run in a folder of their own, so that what they save does not land beside the notebooks.
+/// They run, with the results of the sweeps, in a folder of their own, so that what they save does not land beside the notebooks.
 #[test]
 fn every_notebook_runs_to_its_end() {
     let is_notebook = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "ipynb");
@@ -27,10 +27,23 @@ fn every_notebook_runs_to_its_end() {
         checkout.path().join("fmnist-lib"),
     )
     .unwrap();
+    copy_results(&notebook::folder().join("results"), &folder.join("results"));
     let result = notebook::start_sh_in(&folder, &["run", "--quick"], &notebooks);
     assert!(result.succeeded, "{}", result.stderr);
     assert!(
         folder.join("accuracy.svg").exists(),
         "notebook 01 exports its figure"
     );
+}
+
+fn copy_results(from: &Path, to: &Path) {
+    for sweep in fs::read_dir(from).unwrap() {
+        let sweep = sweep.unwrap();
+        let copy = to.join(sweep.file_name());
+        fs::create_dir_all(&copy).unwrap();
+        for result in fs::read_dir(sweep.path()).unwrap() {
+            let result = result.unwrap();
+            fs::copy(result.path(), copy.join(result.file_name())).unwrap();
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Figures, read back: the SVG as XML, the PNG as pixels.
 
-use fmnist_lib::plot::{self, Figure};
+use fmnist_lib::plot::{self, Axes, Figure};
 use fmnist_lib::{CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, SIDE};
 use roxmltree::{Document, Node};
 
@@ -154,6 +154,105 @@ fn each_of_several_runs_has_its_colour_and_name() {
         let channel = |at: usize| u8::from_str_radix(&colour[at..at + 2], 16).unwrap();
         assert!(has(&png, [channel(1), channel(3), channel(5)]), "{colour}");
     }
+}
+
+/// Powers of two lie evenly on a logarithmic axis, and lines go through the means.
+#[test]
+fn lines_go_through_means_on_the_axes_that_were_asked_for() {
+    let points = [
+        (64.0, 9.0),
+        (32.0, 1.0),
+        (32.0, 3.0),
+        (128.0, f64::NAN),
+        (256.0, 4.0),
+    ];
+    let axes = Axes::new("batch size", "loss (nats)").log_x();
+    let figure = plot::lines(&axes, &[("runs", &points), ("none", &[])]);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let line = &paths(&document, BLUE)[0];
+    let ((x32, _), (x256, _)) = (tick(&document, "32"), tick(&document, "256"));
+    let ((_, y2), (_, y10)) = (tick(&document, "2"), tick(&document, "10"));
+    let value = |y: f64| 2.0 + 8.0 * (y - y2) / (y10 - y2);
+    assert_eq!(line.len(), 2, "the NaN ends the line");
+    let third = (x256 - x32) / 3.0;
+    for ((x, y), (expected_x, expected)) in line.iter().zip([(x32, 2.0), (x32 + third, 9.0)]) {
+        assert!((x - expected_x).abs() < 2.0, "{x} for {expected_x}");
+        assert!(
+            (value(*y) - expected).abs() < 0.05,
+            "{} for {expected}",
+            value(*y)
+        );
+    }
+    let dots = document
+        .descendants()
+        .filter(|node| node.has_tag_name("circle"));
+    assert_eq!(
+        dots.count(),
+        5,
+        "each run, and the lone mean behind the gap"
+    );
+    for text in [
+        "batch size",
+        "loss (nats)",
+        "runs",
+        "1 values that are not finite and positive are left out",
+    ] {
+        assert!(texts(&svg).contains(&text.to_owned()), "{text}");
+    }
+    assert!(
+        figure
+            .to_string()
+            .contains("runs: 2 at 32, highest 9 at 64, 4 at 256"),
+        "{figure}"
+    );
+    let nothing = plot::lines(&axes, &[("negative", &[(-1.0, 1.0)])])
+        .to_svg()
+        .unwrap();
+    assert!(
+        texts(&nothing)
+            .iter()
+            .any(|text| text.starts_with("nothing to draw"))
+    );
+    assert!(plot::lines(&axes, &[]).to_png().is_ok());
+}
+
+#[test]
+fn strips_show_each_value_and_mean_and_deviation() {
+    let strips: [(&str, &[f64]); 3] = [
+        ("a", &[91.0, 92.0, 93.0]),
+        ("b", &[92.5, f64::NAN]),
+        ("c", &[f64::INFINITY]),
+    ];
+    let figure = plot::strips("accuracy (%)", &strips);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let ((x91, _), (x93, _)) = (tick(&document, "91.0"), tick(&document, "93.0"));
+    let dots = document
+        .descendants()
+        .filter(|node| node.has_tag_name("circle"));
+    let found: Vec<f64> = dots
+        .map(|dot| 91.0 + 2.0 * (number(dot, "cx") - x91) / (x93 - x91))
+        .collect();
+    for (found, expected) in found.iter().zip([91.0, 92.0, 93.0, 92.5]) {
+        assert!((found - expected).abs() < 0.01, "{found} for {expected}");
+    }
+    assert_eq!(found.len(), 4);
+    for text in [
+        "a",
+        "92.00 ± 1.00",
+        "92.50, 1 diverged",
+        "1 diverged",
+        "accuracy (%)",
+    ] {
+        assert!(texts(&svg).contains(&text.to_owned()), "{text}");
+    }
+    assert!(
+        plot::strips("nothing (%)", &[("c", &[f64::NAN])])
+            .to_png()
+            .is_ok()
+    );
+    assert!(plot::strips("nothing (%)", &[]).to_svg().is_ok());
 }
 
 #[test]

@@ -1,0 +1,135 @@
+//! What is measured before or beside training.
+
+use fmnist_lib::{
+    BatchNorm, Dataset, Dense, Error, FitConfig, Flatten, ModelSpec, Scaling, evaluate,
+    gradient_noise, predict, range_test,
+};
+
+use crate::striped;
+
+fn linear() -> ModelSpec {
+    ModelSpec::new("linear")
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10))
+}
+
+#[test]
+fn a_range_test_rises_by_a_factor_and_ends_out_of_hand() {
+    // Some labels are wrong: nothing can be sure of all, and the surer, the larger the loss.
+    let data = striped(600, 1);
+    let labels = data.labels().iter().enumerate();
+    let labels = labels.map(|(i, label)| if i % 4 == 0 { (label + 1) % 10 } else { *label });
+    let data = Dataset::new(data.images().to_vec(), labels.collect()).unwrap();
+    let config = FitConfig::default().batch_size(10).seed(3);
+    let points = range_test(&linear(), &data, 1e-5..=1e4, &config).unwrap();
+    let factor = 1e9_f64.powf(1.0 / 59.0);
+    assert_eq!(points[0].0, 1e-5);
+    for pair in points.windows(2) {
+        assert!((pair[1].0 / pair[0].0 / factor - 1.0).abs() < 1e-9);
+    }
+    let lowest = points
+        .iter()
+        .map(|point| point.1)
+        .fold(f64::INFINITY, f64::min);
+    let last = points.last().unwrap();
+    assert!(lowest < 0.7 * points[0].1, "it learns on the way: {lowest}");
+    assert!(last.1 > 4.0 * lowest && points.len() < 60, "{last:?}");
+}
+
+/// One step with all images: the loss is that of the new network.
+#[test]
+fn a_range_test_begins_with_the_loss_of_a_new_network() {
+    let data = striped(50, 2);
+    let config = FitConfig::default().batch_size(50).seed(4);
+    let points = range_test(&linear(), &data, 1e-3..=1e-2, &config).unwrap();
+    let loss = evaluate(&linear().build(4).unwrap(), &data).unwrap().loss;
+    assert_eq!(points.len(), 1);
+    assert!(
+        (points[0].1 - f64::from(loss)).abs() < 1e-5,
+        "{points:?}, {loss}"
+    );
+}
+
+#[test]
+fn rates_that_do_not_rise_are_refused() {
+    let data = striped(20, 2);
+    for rates in [
+        0.0..=1.0,
+        1.0..=1.0,
+        1.0..=0.1,
+        1.0..=f64::INFINITY,
+        f64::NAN..=1.0,
+    ] {
+        let refused = range_test(&linear(), &data, rates, &FitConfig::default()).unwrap_err();
+        assert!(
+            refused.to_string().contains("rising learning rates"),
+            "{refused}"
+        );
+    }
+}
+
+/// Batches of one image, whose gradient has a formula: (p - y) for each score, times the pixels.
+#[test]
+fn noise_is_the_spread_of_the_gradients() {
+    let data = striped(40, 5);
+    let model = linear().build(6).unwrap();
+    let found = gradient_noise(&model, &data, 1, 1000, 7).unwrap();
+
+    let probabilities = predict(&model, &data).unwrap().probabilities;
+    let gradient = |image: usize| -> Vec<f64> {
+        let pixels = data
+            .image(image)
+            .iter()
+            .map(|&pixel| f64::from(pixel) / 255.0);
+        let inputs: Vec<f64> = pixels.chain([1.0]).collect(); // 1 for the bias
+        let score = |class: usize| {
+            let right = f64::from(u8::from(usize::from(data.labels()[image]) == class));
+            f64::from(probabilities[image][class]) - right
+        };
+        (0..10)
+            .flat_map(|class| inputs.iter().map(move |x| x * score(class)))
+            .collect()
+    };
+    let all: Vec<Vec<f64>> = (0..40).map(gradient).collect();
+    let mean: Vec<f64> = (0..all[0].len())
+        .map(|i| all.iter().map(|one| one[i]).sum::<f64>() / 40.0)
+        .collect();
+    let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>();
+    let spread = all
+        .iter()
+        .map(|one| square(&mut one.iter().zip(&mean).map(|(a, b)| a - b)));
+    let variance = spread.sum::<f64>() / 39.0;
+    let length = (square(&mut mean.iter().copied()) - variance / 40.0).sqrt();
+    assert_eq!((found.batch_size, found.batches), (1, 40));
+    assert!(
+        (found.noise / variance.sqrt() - 1.0).abs() < 1e-5,
+        "{found:?}"
+    );
+    assert!(
+        (found.gradient / length - 1.0).abs() < 1e-5,
+        "{found:?}, {length}"
+    );
+    assert!((found.scale() / (variance / (length * length)) - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn measuring_noise_leaves_the_model_as_it_was() {
+    let data = striped(60, 8);
+    let spec = ModelSpec::new("normalised")
+        .scaling(Scaling::Unit)
+        .layer("flatten", Flatten)
+        .layer("norm", BatchNorm::new())
+        .layer("out", Dense::new(10));
+    let model = spec.build(9).unwrap();
+    let before = evaluate(&model, &data).unwrap();
+    gradient_noise(&model, &data, 20, 3, 1).unwrap();
+    assert_eq!(evaluate(&model, &data).unwrap(), before);
+
+    let same = Dataset::new(data.image(0).repeat(4), vec![3; 4]).unwrap();
+    let found = gradient_noise(&linear().build(1).unwrap(), &same, 1, 4, 1).unwrap();
+    assert!(found.ratio() < 1e-6, "{found:?}");
+    for (batch_size, batches) in [(0, 2), (31, 2), (10, 1)] {
+        let refused = gradient_noise(&model, &data, batch_size, batches, 1);
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{batch_size}");
+    }
+}
