@@ -95,6 +95,10 @@ impl Fused {
                 }
                 Kernel::MaxPool(kernel) => kernel.forward(x, y),
                 Kernel::Padding(kernel) => kernel.forward(x, y),
+                Kernel::Dropout => match activation.dropout {
+                    Some(dropout) => dropout.apply(stage.channels, x, y),
+                    None => x.clone_into(y),
+                },
             }
         }
         outputs
@@ -149,6 +153,10 @@ impl Fused {
                 }
                 Kernel::MaxPool(kernel) => kernel.backward(x, y, dy, &mut into.input),
                 Kernel::Padding(kernel) => kernel.backward(dy, &mut into.input),
+                Kernel::Dropout => match activation.dropout {
+                    Some(dropout) => dropout.apply(stage.channels, dy, &mut into.input),
+                    None => dy.clone_into(&mut into.input),
+                },
             }
         }
         let mut of_weights = Vec::with_capacity(weights.len());

@@ -34,6 +34,8 @@ pub(super) enum Kernel {
     MaxPool(MaxPool),
     /// Zeros around the image.
     Padding(Padding),
+    /// Dropout behind a layer whose kernel does not include it.
+    Dropout,
 }
 
 pub(super) struct StageDropout {
@@ -129,6 +131,8 @@ pub(super) fn stages(
                 };
                 (Kernel::Padding(kernel), false)
             }
+            // Taken below, as the dropout of a stage that does nothing else.
+            (AnyLayer::Dropout(_), ..) => (Kernel::Dropout, false),
             _ => return None,
         };
         let dropout = match layers.get(next) {
@@ -158,4 +162,28 @@ pub(super) fn stages(
         });
     }
     (!stages.is_empty()).then_some(stages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stages;
+    use crate::{BatchNorm, Conv2d, Dense, Dropout, Flatten, MaxPool2d, ModelSpec, ZeroPadding2d};
+
+    #[test]
+    fn each_layer_of_this_crate_has_a_kernel_wherever_it_stands() {
+        let spec = ModelSpec::new("all")
+            .layer("dropout-1", Dropout::new(0.1))
+            .layer("padding", ZeroPadding2d::new(2))
+            .layer("conv", Conv2d::new(8).without_bias())
+            .layer("norm", BatchNorm::new())
+            .layer("pool", MaxPool2d::new(2))
+            .layer("dropout-2", Dropout::new(0.1))
+            .layer("flatten", Flatten)
+            .layer("dense", Dense::new(10))
+            .layer("dropout-3", Dropout::new(0.1));
+        let placed = spec.place().expect("it fits");
+        let stages = stages(&spec.input, &spec.layers, &placed).expect("all have kernels");
+        let dropouts = stages.iter().filter(|stage| stage.dropout.is_some());
+        assert_eq!((stages.len(), dropouts.count()), (7, 3));
+    }
 }

@@ -1,5 +1,7 @@
-use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use fmnist_lib::{
     EarlyStopping, FashionMnist, FitConfig, Model, Split, Sweep, SweepResults, Trial, Verbose,
@@ -103,6 +105,45 @@ fn two_at_once_share_the_runs() {
     let alone = tempfile::tempdir().unwrap();
     let alone = sweep(alone.path()).run(&data()).unwrap();
     assert_eq!(comparable(&one), comparable(&alone));
+}
+
+/// Processes, one of which is killed in the middle of a run: the others do its work.
+#[test]
+fn what_a_killed_process_was_running_is_run_by_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        Command::new(env::current_exe().unwrap())
+            .args(["sweep::child", "--exact", "--ignored"])
+            .env("SWEEP_FOLDER", folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let mut killed = start();
+    while files(folder.path(), ".lock").is_empty() {
+        assert!(
+            killed.try_wait().unwrap().is_none(),
+            "it ended before it could be killed"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let (mut one, mut two) = (start(), start());
+    assert!(one.wait().unwrap().success() && two.wait().unwrap().success());
+    assert_eq!(files(folder.path(), ".json").len(), 4);
+    let together = sweep(folder.path()).run(&data()).unwrap();
+    let alone = tempfile::tempdir().unwrap();
+    let alone = sweep(alone.path()).run(&data()).unwrap();
+    assert_eq!(comparable(&together), comparable(&alone));
+}
+
+#[test]
+#[ignore = "the test above starts it as a process"]
+fn child() {
+    sweep(Path::new(&env::var_os("SWEEP_FOLDER").unwrap()))
+        .run(&data())
+        .unwrap();
 }
 
 #[test]

@@ -442,6 +442,7 @@ fn fused_and_layer_by_layer_training_agree() {
         .layer("norm-1", BatchNorm::new().momentum(0.5).relu())
         .layer("dropout", Dropout::new(0.2))
         .layer("pool-1", MaxPool2d::new(2))
+        .layer("dropout-2", Dropout::new(0.3))
         .layer("padding-2", ZeroPadding2d::new(1))
         .layer("conv-2", Conv2d::new(20).without_bias())
         .layer("norm-2", BatchNorm::new().momentum(0.5).relu())

@@ -1,6 +1,8 @@
 //! Dropout masks: one bit per output, from a counter-based generator.
 
+use super::activation::Dropout;
 use super::simd::{Isa, LANES, Simd, kernel};
+use super::{check_len, check_sides};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
@@ -57,6 +59,32 @@ pub fn dropout_bits(isa: Isa, key: [u8; 32], stream: u64, rate: f64, kept: &mut 
                 }
             }
         });
+}
+
+impl Dropout<'_> {
+    /// Dropout where no other kernel comes before it: `y` = `x` where it is kept, scaled, and 0
+    /// elsewhere. The gradient of the input follows from that of the output in the same way.
+    ///
+    /// # Panics
+    /// When `x` is not a whole number of pixels of `channels`, or has no bit for each value.
+    pub fn apply(&self, channels: usize, x: &[f32], y: &mut Vec<f32>) {
+        let what = "Dropout::apply";
+        check_sides(what, 1, &[channels]);
+        let (pixels, words) = (x.len() / channels, channels.div_ceil(LANES));
+        check_len(what, "x", x.len(), pixels * channels);
+        check_len(what, "kept", self.kept.len(), pixels * words);
+        y.clear();
+        y.resize(x.len(), 0.0);
+        let pixels = y.par_chunks_mut(channels).zip(x.par_chunks(channels));
+        let pixels = pixels.zip(self.kept.par_chunks(words)).with_min_len(256);
+        pixels.for_each(|((y, x), kept)| {
+            for (channel, (y, x)) in y.iter_mut().zip(x).enumerate() {
+                if kept[channel / LANES] >> (channel % LANES) & 1 == 1 {
+                    *y = x * self.scale;
+                }
+            }
+        });
+    }
 }
 
 kernel! {
