@@ -9,7 +9,7 @@ use super::{Dataset, PIXELS, SIDE};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// Reads pictures (PNG or JPEG), each with the label of what it shows, 0 to 9.
+    /// Reads pictures (PNG, JPEG, PGM or PPM), each with the label of what it shows, 0 to 9.
     ///
     /// They are made as Fashion-MNIST was made: grey, scaled to fit into 28×28 and centred, bright on
     /// black. A picture whose edge is bright is taken to have a bright background, and inverted;

@@ -15,6 +15,7 @@ pub use trial::Trial;
 use crate::interrupt::Interruptible;
 use crate::{Error, FashionMnist, Result};
 use progress::SweepProgress;
+use results::Measured;
 use store::{Claim, Store};
 
 /// Between two looks at what other processes have finished.
@@ -113,7 +114,7 @@ impl Sweep {
         let stop = Interruptible::begin();
         let store = Store::open(&self.folder)?;
         let planned = self.plan(data)?;
-        let mut results: Vec<Option<SweepRun>> = vec![None; planned.len()];
+        let mut results: Vec<Option<Measured>> = vec![None; planned.len()];
         let mut progress = SweepProgress::new(&planned);
         loop {
             let mut elsewhere = 0;
@@ -122,19 +123,19 @@ impl Sweep {
                     continue;
                 }
                 match store.claim(&planned.key)? {
-                    Claim::Done(run) => {
-                        progress.found(planned, &run);
-                        *result = Some(*run);
+                    Claim::Done(measured) => {
+                        progress.found(planned, &measured);
+                        *result = Some(*measured);
                     }
                     Claim::Taken => elsewhere += 1,
                     // The lock is held until the result is written.
                     Claim::Ours(_lock) => {
                         let checkpoint = store.checkpoint(&planned.key);
-                        let run =
+                        let measured =
                             planned.train(data, &checkpoint, self.keep_models, &mut progress)?;
-                        store.save(&planned.key, &run, self.keep_models)?;
-                        progress.finished(&run);
-                        *result = Some(run);
+                        store.save(&planned.key, &measured, self.keep_models)?;
+                        progress.finished(&measured);
+                        *result = Some(measured);
                     }
                 }
                 if stop.requested() {
@@ -150,7 +151,7 @@ impl Sweep {
                 return Err(Error::Interrupted);
             }
         }
-        let results = SweepResults::new(results.into_iter().flatten().collect());
+        let results = SweepResults::new(results.into_iter().flatten());
         progress.conclude(&results);
         Ok(results)
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::results::{SweepResults, SweepRun};
+use super::results::{Measured, SweepResults};
 use super::trial::Planned;
 use crate::display::{Shown, is_live};
 use crate::table::escape;
@@ -18,6 +18,7 @@ pub(super) struct SweepProgress {
     place: Place,
     started: Instant,
     done: SweepResults,
+    runs_done: usize,
     runs: usize,
     /// Epochs to train, those of runs that are already done left out.
     epochs: usize,
@@ -51,6 +52,7 @@ impl SweepProgress {
             place,
             started: Instant::now(),
             done: SweepResults::default(),
+            runs_done: 0,
             runs: planned.len(),
             epochs: planned.iter().map(Planned::epochs).sum(),
             epochs_behind: 0,
@@ -59,9 +61,10 @@ impl SweepProgress {
     }
 
     /// A run needs not be done.
-    pub(super) fn found(&mut self, planned: &Planned<'_>, run: &SweepRun) {
+    pub(super) fn found(&mut self, planned: &Planned<'_>, measured: &Measured) {
         self.epochs -= planned.epochs();
-        self.done.push(run.clone());
+        self.runs_done += 1;
+        self.done.push(measured.clone());
     }
 
     pub(super) fn begin(&mut self, planned: &Planned<'_>) {
@@ -69,9 +72,11 @@ impl SweepProgress {
         self.current = (name, planned.epochs());
     }
 
-    pub(super) fn finished(&mut self, run: &SweepRun) {
+    pub(super) fn finished(&mut self, measured: &Measured) {
         self.epochs_behind += self.current.1;
-        self.done.push(run.clone());
+        self.runs_done += 1;
+        self.done.push(measured.clone());
+        let run = measured.flipped.as_ref().unwrap_or(&measured.run);
         let outcome = match (&run.validation, &run.diverged) {
             (Some(validation), None) => format!("validation {validation}"),
             (_, diverged) => {
@@ -81,7 +86,7 @@ impl SweepProgress {
         let line = format!(
             "{} ({} of {}): {outcome} - {:.0}s",
             self.current.0,
-            self.done.runs().len(),
+            self.runs_done,
             self.runs,
             run.history.seconds()
         );
@@ -101,7 +106,7 @@ impl SweepProgress {
 
     /// Leaves the table of all runs, those found in the folder included.
     pub(super) fn conclude(&mut self, results: &SweepResults) {
-        let text = format!("All {} runs are done.", results.runs().len());
+        let text = format!("All {} runs are done.", self.runs);
         match &mut self.place {
             Place::Notebook { bar, table } => {
                 bar.show(&[("text/plain", &text)]);
@@ -115,11 +120,7 @@ impl SweepProgress {
     /// `epochs` are behind.
     fn show(&mut self, epochs: f64, text: &str) {
         let part = epochs / (self.epochs as f64).max(1.0);
-        let text = format!(
-            "{} of {} runs done · {text}",
-            self.done.runs().len(),
-            self.runs
-        );
+        let text = format!("{} of {} runs done · {text}", self.runs_done, self.runs);
         match &mut self.place {
             Place::Notebook { bar, .. } if bar.is_due(PAUSE) => {
                 let html = format!(

@@ -30,6 +30,15 @@ pub struct SweepRun {
     pub diverged: Option<String>,
 }
 
+/// What came out of one training.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Measured {
+    pub(super) run: SweepRun,
+    /// The same network, measured with flips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) flipped: Option<SweepRun>,
+}
+
 /// The runs of a [`Sweep`](crate::Sweep); its `Display` is a table with one line per trial, mean ±
 /// standard deviation over the seeds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,12 +47,15 @@ pub struct SweepResults {
 }
 
 impl SweepResults {
-    pub(super) fn new(runs: Vec<SweepRun>) -> Self {
-        Self { runs }
+    pub(super) fn new(measured: impl IntoIterator<Item = Measured>) -> Self {
+        let mut results = Self::default();
+        measured.into_iter().for_each(|one| results.push(one));
+        results
     }
 
-    pub(super) fn push(&mut self, run: SweepRun) {
-        self.runs.push(run);
+    pub(super) fn push(&mut self, measured: Measured) {
+        self.runs.push(measured.run);
+        self.runs.extend(measured.flipped);
     }
 
     /// All runs, seed by seed, in the order of the trials.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::results::SweepRun;
+use super::results::Measured;
 use crate::files::write_atomically;
 use crate::{Error, Result};
 
@@ -40,12 +40,13 @@ impl Key {
 struct Record {
     /// For whoever reads the file; its digest is in the file's name.
     settings: Value,
-    run: SweepRun,
+    #[serde(flatten)]
+    measured: Measured,
 }
 
 pub(super) enum Claim {
     /// Somebody has run it.
-    Done(Box<SweepRun>),
+    Done(Box<Measured>),
     /// Somebody is running it.
     Taken,
     /// It is ours to run for as long as this file is open.
@@ -92,7 +93,7 @@ impl Store {
         })
     }
 
-    fn find(&self, key: &Key) -> Result<Option<Box<SweepRun>>> {
+    fn find(&self, key: &Key) -> Result<Option<Box<Measured>>> {
         let path = self.path(key, "json");
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -100,7 +101,7 @@ impl Store {
             Err(error) => return Err(Error::io("read", &path)(error)),
         };
         match serde_json::from_slice::<Record>(&bytes) {
-            Ok(record) => Ok(Some(Box::new(record.run))),
+            Ok(record) => Ok(Some(Box::new(record.measured))),
             Err(error) => Err(Error::Data {
                 origin: path.display().to_string(),
                 problem: format!(
@@ -110,10 +111,10 @@ impl Store {
         }
     }
 
-    pub(super) fn save(&self, key: &Key, run: &SweepRun, keep_model: bool) -> Result<()> {
+    pub(super) fn save(&self, key: &Key, measured: &Measured, keep_model: bool) -> Result<()> {
         let record = Record {
             settings: key.settings.clone(),
-            run: run.clone(),
+            measured: measured.clone(),
         };
         let json = serde_json::to_vec(&record).map_err(|error| {
             Error::Invalid(format!("cannot write run {} as JSON: {error}", key.stem))

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::results::SweepRun;
+use super::results::{Measured, SweepRun};
 use super::store::Key;
 use super::{Sweep, progress::SweepProgress};
 use crate::train::finish;
@@ -50,9 +50,9 @@ impl Trial {
         }
     }
 
-    /// Measures the trained network by the mean of what it says of an image and of its mirror image
-    /// (test-time augmentation).
-    pub fn flip_when_measured(self) -> Self {
+    /// Measures the trained network a second time, by the mean of what it says of an image and of its
+    /// mirror image (test-time augmentation), as a trial of its own called `{name} + test-time flip`.
+    pub fn test_time_flip(self) -> Self {
         Self { flip: true, ..self }
     }
 }
@@ -155,7 +155,7 @@ impl Planned<'_> {
         checkpoint: &Path,
         keep_model: bool,
         progress: &mut SweepProgress,
-    ) -> Result<SweepRun> {
+    ) -> Result<Measured> {
         let trial = self.trial;
         let (train, validation) = Split::new(self.train_fraction, self.seed).apply(&data.train)?;
         let train = train.take(trial.images.unwrap_or(usize::MAX));
@@ -183,38 +183,45 @@ impl Planned<'_> {
         if keep_model {
             model.save(checkpoint)?;
         }
-        let measure = |dataset| match diverged {
-            None => self.measure(&model, dataset),
-            Some(_) => Ok(None),
+        type Measure = fn(&Model, &Dataset) -> Result<Evaluation>;
+        let measure = |name: &str, how: Measure| -> Result<SweepRun> {
+            let measure = |dataset: &Dataset| -> Result<Option<Evaluation>> {
+                if diverged.is_some() {
+                    return Ok(None);
+                }
+                // JSON has no infinity: the loss of a network that has become useless.
+                let found = Some(how(&model, dataset)?);
+                Ok(found.filter(|found| found.loss.is_finite()))
+            };
+            Ok(SweepRun {
+                trial: name.to_owned(),
+                seed: self.seed,
+                parameters: trial.spec.summary()?.parameters(),
+                history: model.history(),
+                validation: measure(&validation)?,
+                test: if self.test {
+                    measure(&data.test)?
+                } else {
+                    None
+                },
+                diverged: diverged.clone(),
+            })
         };
-        let validation = measure(&validation)?;
-        let test = if self.test {
-            measure(&data.test)?
-        } else {
-            None
-        };
-        Ok(SweepRun {
-            trial: trial.name.clone(),
-            seed: self.seed,
-            parameters: trial.spec.summary()?.parameters(),
-            history: model.history(),
-            validation,
-            test,
-            diverged,
+        let flipped = format!("{} + test-time flip", trial.name);
+        Ok(Measured {
+            run: measure(&trial.name, evaluate)?,
+            flipped: match trial.flip {
+                true => Some(measure(&flipped, evaluate_flipped)?),
+                false => None,
+            },
         })
     }
+}
 
-    /// `None` where the network has become useless: JSON has no infinity.
-    fn measure(&self, model: &Model, dataset: &Dataset) -> Result<Option<Evaluation>> {
-        let measured = if self.trial.flip {
-            let both = [
-                predict(model, dataset)?,
-                predict(model, &dataset.mirrored())?,
-            ];
-            Predictions::mean(&both)?.evaluate(dataset)?
-        } else {
-            evaluate(model, dataset)?
-        };
-        Ok(Some(measured).filter(|measured| measured.loss.is_finite()))
-    }
+fn evaluate_flipped(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
+    let both = [
+        predict(model, dataset)?,
+        predict(model, &dataset.mirrored())?,
+    ];
+    Predictions::mean(&both)?.evaluate(dataset)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use fmnist_lib::{
-    EarlyStopping, FashionMnist, FitConfig, Model, Split, Sweep, SweepResults, Trial, Verbose,
-    evaluate, fit,
+    EarlyStopping, FashionMnist, FitConfig, Model, Predictions, Split, Sweep, SweepResults, Trial,
+    Verbose, evaluate, fit, predict,
 };
 
 use crate::striped;
@@ -203,6 +203,29 @@ fn a_kept_model_is_the_one_that_was_measured() {
         let measured = evaluate(&model, &validation).unwrap();
         assert_eq!(run.validation, Some(measured), "{}", run.trial);
     }
+}
+
+#[test]
+fn a_test_time_flip_is_measured_on_the_same_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let trial = Trial::of(small(), config()).test_time_flip();
+    let sweep = Sweep::new(folder.path()).trial(trial).test().keep_models();
+    let results = sweep.run(&data()).unwrap();
+    assert_eq!(results.trials(), ["small", "small + test-time flip"]);
+    assert_eq!(sweep.run(&data()).unwrap(), results);
+    let [plain, flipped] = results.runs() else {
+        panic!("{results}")
+    };
+    assert_eq!(plain.history, flipped.history);
+    let model = Model::load(folder.path().join(&files(folder.path(), ".safetensors")[0])).unwrap();
+    let test = data().test;
+    assert_eq!(plain.test, Some(evaluate(&model, &test).unwrap()));
+    let [one, two] = [&test, &test.mirrored()].map(|data| predict(&model, data).unwrap());
+    let mean = Predictions::mean(&[one, two])
+        .unwrap()
+        .evaluate(&test)
+        .unwrap();
+    assert_eq!(flipped.test, Some(mean));
 }
 
 #[test]
