@@ -160,7 +160,7 @@ impl ValueFormatter<f64> for Axis {
                 _ => format!("{tick:.3e}").replace(".000", ""),
             };
         };
-        if step >= 1e5 || step < 1e-6 {
+        if !(1e-6..1e5).contains(&step) {
             return format!("{tick:.1e}");
         }
         let digits = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
