@@ -84,10 +84,14 @@ impl SweepResults {
             .collect()
     }
 
+    fn tested(&self) -> bool {
+        self.runs.iter().any(|run| run.test.is_some())
+    }
+
     /// A figure of each trial's accuracies on the test images, where they were asked for, or else on
     /// the validation images: [`plot::strips`].
     pub fn accuracy(&self) -> Figure {
-        let tested = self.runs.iter().any(|run| run.test.is_some());
+        let tested = self.tested();
         let measured = |run: &SweepRun| {
             if tested {
                 run.test.clone()
@@ -132,7 +136,7 @@ impl SweepResults {
     }
 
     fn table(&self) -> Table {
-        let tested = self.runs.iter().any(|run| run.test.is_some());
+        let tested = self.tested();
         let mut header = vec!["", "runs", "parameters", "val loss", "val accuracy"];
         if tested {
             header.extend(["test loss", "test accuracy"]);
