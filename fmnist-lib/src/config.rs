@@ -34,6 +34,11 @@ pub struct FitConfig {
     /// `CategoricalCrossentropy(label_smoothing)` (Szegedy et al., 2016). Default 0.
     #[serde(default)]
     pub label_smoothing: f64,
+    /// The part of itself, times the learning rate, that a kernel loses in each step: `weight_decay` of
+    /// Keras's `AdamW` (Loshchilov & Hutter, 2019). Biases and what batch normalisation learns keep
+    /// their size. Default 0.
+    #[serde(default)]
+    pub weight_decay: f64,
     /// How much of the average of the weights is kept in each step, 0 to 1: Keras's `use_ema` with
     /// `ema_momentum`. The average is what is validated, what early stopping keeps, and what the
     /// model ends with. In early steps less is kept, `(1 + step) / (10 + step)`, as
@@ -61,6 +66,7 @@ impl Default for FitConfig {
             schedule: Schedule::Constant,
             augmentation: Augmentation::new(),
             label_smoothing: 0.0,
+            weight_decay: 0.0,
             ema_momentum: None,
             seed: 0,
             early_stopping: None,
@@ -107,6 +113,14 @@ impl FitConfig {
     pub fn label_smoothing(self, label_smoothing: f64) -> Self {
         Self {
             label_smoothing,
+            ..self
+        }
+    }
+
+    /// Shrinks kernels by this part, times the learning rate, in each step (0.004 to 0.1 are usual).
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self {
+            weight_decay,
             ..self
         }
     }
@@ -169,6 +183,12 @@ impl FitConfig {
             return refuse(format!(
                 "label smoothing must be at least 0 and less than 1 (0.1 is usual), not {}",
                 self.label_smoothing
+            ));
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            return refuse(format!(
+                "weight decay must be 0 or more (0.004 to 0.1 is usual), not {}",
+                self.weight_decay
             ));
         }
         if let Some(momentum) = self.ema_momentum

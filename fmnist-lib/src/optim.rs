@@ -36,12 +36,14 @@ impl Adam {
         })
     }
 
-    /// One step down the gradients. A weight without a gradient stays as it is.
+    /// One step down the gradients, after kernels have shrunk by `decay` times the rate (Loshchilov &
+    /// Hutter, 2019). A weight without a gradient stays as it is.
     pub(crate) fn step<'a>(
         &mut self,
         weights: impl Iterator<Item = &'a Var>,
         gradients: &[Option<Tensor>],
         learning_rate: f64,
+        decay: f64,
     ) -> Result<()> {
         self.steps += 1;
         let settings = AdamSettings {
@@ -50,6 +52,10 @@ impl Adam {
         };
         for ((weight, gradient), moments) in weights.zip(gradients).zip(&mut self.moments) {
             let Some(gradient) = gradient else { continue };
+            // What has one dimension, biases and scales, sets a level: its size is no complexity.
+            if decay > 0.0 && weight.rank() > 1 {
+                weight.set(&(weight.as_tensor() * (1.0 - learning_rate * decay))?)?;
+            }
             if on_cpu_in_f32(&[weight, gradient]) {
                 let Moments { mean, square } = moments;
                 f32_slices(&[gradient], |slices| {

@@ -44,7 +44,9 @@ pub(super) fn train_step(
             learning_rate: rate,
         });
     }
-    model.adam().step(model.vars(), &of_weights, rate)?;
+    model
+        .adam()
+        .step(model.vars(), &of_weights, rate, config.weight_decay)?;
     Ok((loss, correct))
 }
 

@@ -1,5 +1,6 @@
 use std::ops::ControlFlow;
 
+use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
     Augmentation, BatchNorm, Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord,
     Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Scaling, Schedule,
@@ -325,6 +326,42 @@ fn smoothed_labels_share_a_part_of_the_target() {
     let wrong = quiet(1).label_smoothing(1.0);
     assert!(matches!(
         fit(&model, &data, None, wrong),
+        Err(Error::Invalid(_))
+    ));
+}
+
+/// AdamW by its definition: Adam's step, and beside it each kernel less `rate * decay` of itself.
+#[test]
+fn weight_decay_shrinks_kernels_beside_adams_step() {
+    let data = striped(50, 3);
+    let weights = |model: &Model| -> Vec<(String, usize, Vec<f32>)> {
+        let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();
+        let weights = model.weights().into_iter();
+        weights
+            .map(|(name, tensor)| (name, tensor.rank(), flat(&tensor)))
+            .collect()
+    };
+    let start = weights(&small().build(5).unwrap());
+    let after_a_step = |decay| {
+        let model = small().build(5).unwrap();
+        let config = quiet(1).learning_rate(0.01).weight_decay(decay);
+        fit(&model, &data, None, config).unwrap();
+        weights(&model)
+    };
+    let (plain, decayed) = (after_a_step(0.0), after_a_step(0.5));
+    for ((start, plain), decayed) in start.iter().zip(&plain).zip(&decayed) {
+        let part = if start.1 > 1 { 0.01 * 0.5 } else { 0.0 };
+        for ((start, plain), decayed) in start.2.iter().zip(&plain.2).zip(&decayed.2) {
+            let expected = plain - part * start;
+            assert!(
+                (decayed - expected).abs() < 1e-6,
+                "{decayed}, not {expected}"
+            );
+        }
+    }
+    let wrong = quiet(1).weight_decay(-0.1);
+    assert!(matches!(
+        fit(&small().build(5).unwrap(), &data, None, wrong),
         Err(Error::Invalid(_))
     ));
 }
