@@ -166,6 +166,7 @@ fn layers_of(layers: u8) -> Vec<Layer> {
             width: side,
             inputs: channels,
             outputs: 2 * channels,
+            padding: 0,
         };
         all.push(Layer::new(name, Kernel::Conv(conv), true, rate));
         (side, channels) = (side - 2, 2 * channels);

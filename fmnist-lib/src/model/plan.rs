@@ -65,6 +65,7 @@ pub(super) fn stages(
             (AnyLayer::Conv2d(conv), Some(AnyLayer::MaxPool2d(pool)), &[height, width, 1])
                 if stages.is_empty()
                     && conv.has_bias()
+                    && !conv.is_same()
                     && (conv.window, pool.size, conv.activation) == (3, 2, Activation::Relu)
                     && height.min(width) >= 4 =>
             {
@@ -85,6 +86,7 @@ pub(super) fn stages(
                     width,
                     inputs,
                     outputs: conv.filters,
+                    padding: usize::from(conv.is_same()),
                 };
                 (
                     Kernel::Conv(conv_kernel),
@@ -176,6 +178,7 @@ mod tests {
             .layer("padding", ZeroPadding2d::new(2))
             .layer("conv", Conv2d::new(8).without_bias())
             .layer("norm", BatchNorm::new())
+            .layer("same", Conv2d::new(8).same())
             .layer("pool", MaxPool2d::new(2))
             .layer("dropout-2", Dropout::new(0.1))
             .layer("flatten", Flatten)
@@ -184,6 +187,6 @@ mod tests {
         let placed = spec.place().expect("it fits");
         let stages = stages(&spec.input, &spec.layers, &placed).expect("all have kernels");
         let dropouts = stages.iter().filter(|stage| stage.dropout.is_some());
-        assert_eq!((stages.len(), dropouts.count()), (7, 3));
+        assert_eq!((stages.len(), dropouts.count()), (8, 3));
     }
 }

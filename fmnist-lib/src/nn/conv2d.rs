@@ -1,3 +1,5 @@
+use std::ops::Not;
+
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -5,8 +7,8 @@ use super::kernels::{self, Isa};
 use super::{Activation, Init, Layer, Pass, Weight, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
-/// `keras.layers.Conv2D`: slides `filters` windows over the image, one pixel at a time, without
-/// padding ("valid"), and adds a bias to each.
+/// `keras.layers.Conv2D`: slides `filters` windows over the image, one pixel at a time, and adds a
+/// bias to each; by default without padding ("valid").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conv2d {
     pub(crate) filters: usize,
@@ -16,6 +18,8 @@ pub struct Conv2d {
     // Left out where it is true: such networks are written as before there was a choice.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     bias: bool,
+    #[serde(default, skip_serializing_if = "Not::not")]
+    same: bool,
 }
 
 fn yes() -> bool {
@@ -31,6 +35,7 @@ impl Conv2d {
             activation: Activation::Linear,
             init: Init::GlorotUniform,
             bias: true,
+            same: false,
         }
     }
 
@@ -40,6 +45,11 @@ impl Conv2d {
             window: size,
             ..self
         }
+    }
+
+    /// Puts zeros around the image, so that the output has its size (`padding="same"`).
+    pub fn same(self) -> Self {
+        Self { same: true, ..self }
     }
 
     /// Follows the sum with a ReLU.
@@ -63,6 +73,10 @@ impl Conv2d {
         self.bias
     }
 
+    pub(crate) fn is_same(&self) -> bool {
+        self.same
+    }
+
     /// Starts the kernel as `init` says.
     pub fn init(self, init: Init) -> Self {
         Self { init, ..self }
@@ -76,6 +90,9 @@ impl Layer for Conv2d {
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         let (height, width, _) = image_shape("Conv2d", input)?;
+        if self.same && self.window > 0 {
+            return Ok(vec![height, width, self.filters]);
+        }
         if self.window == 0 || height < self.window || width < self.window {
             return Err(Error::Invalid(format!(
                 "a {0}x{0} convolution does not fit into an input of {height}x{width}",
@@ -106,10 +123,12 @@ impl Layer for Conv2d {
         if self.window == 3 && on_cpu_in_f32(&[input, kernel, bias]) {
             let op = ConvOp {
                 relu: self.activation == Activation::Relu,
+                padding: usize::from(self.same),
             };
             return Ok(input.contiguous()?.apply_op3(kernel, bias, op)?);
         }
-        let sums = input
+        let sums = self
+            .padded(input)?
             .permute((0, 3, 1, 2))?
             .conv2d(&kernel.permute((3, 2, 0, 1))?, 0, 1, 1, 1)?
             .permute((0, 2, 3, 1))?
@@ -118,9 +137,23 @@ impl Layer for Conv2d {
     }
 }
 
+impl Conv2d {
+    /// `input` with the zeros of "same" padding: where their number is odd, Keras puts one more
+    /// below and to the right.
+    fn padded(&self, input: &Tensor) -> Result<Tensor> {
+        if !self.same {
+            return Ok(input.clone());
+        }
+        let (before, after) = ((self.window - 1) / 2, self.window / 2);
+        let high = input.pad_with_zeros(1, before, after)?;
+        Ok(high.pad_with_zeros(2, before, after)?)
+    }
+}
+
 /// Convolution, bias and ReLU in one operation, so that the sums before the ReLU are never stored.
 struct ConvOp {
     relu: bool,
+    padding: usize,
 }
 
 impl ConvOp {
@@ -130,17 +163,18 @@ impl ConvOp {
             dropout: None,
         }
     }
-}
 
-fn geometry(input: &Shape, kernel: &Shape) -> candle_core::Result<kernels::Conv> {
-    let (_, height, width, inputs) = input.dims4()?;
-    let outputs = kernel.dims4()?.3;
-    Ok(kernels::Conv {
-        height,
-        width,
-        inputs,
-        outputs,
-    })
+    fn geometry(&self, input: &Shape, kernel: &Shape) -> candle_core::Result<kernels::Conv> {
+        let (_, height, width, inputs) = input.dims4()?;
+        let outputs = kernel.dims4()?.3;
+        Ok(kernels::Conv {
+            height,
+            width,
+            inputs,
+            outputs,
+            padding: self.padding,
+        })
+    }
 }
 
 impl CustomOp3 for ConvOp {
@@ -157,7 +191,7 @@ impl CustomOp3 for ConvOp {
         bias: &CpuStorage,
         bias_layout: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let conv = geometry(input_layout.shape(), kernel_layout.shape())?;
+        let conv = self.geometry(input_layout.shape(), kernel_layout.shape())?;
         let (rows, columns) = conv.output_size();
         let shape = (input_layout.dims()[0], rows, columns, conv.outputs);
         let mut output = Vec::new();
@@ -180,7 +214,7 @@ impl CustomOp3 for ConvOp {
         output: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let conv = geometry(input.shape(), kernel.shape())?;
+        let conv = self.geometry(input.shape(), kernel.shape())?;
         // Pixels need no gradient: for a first layer that is half of the work.
         let wants_input = input.track_op();
         let mut gradients = kernels::Gradients::default();

@@ -132,12 +132,16 @@ fn conv2d() {
         Conv2d::new(3),
         Conv2d::new(3).relu(),
         Conv2d::new(2).window(2).relu(),
+        Conv2d::new(3).same(),
+        Conv2d::new(2).window(4).same(),
     ] {
         agrees_with_finite_differences(&layer, &[2, 5, 6, 2]);
     }
     for layer in [
         Conv2d::new(32).relu(),
         Conv2d::new(5),
+        Conv2d::new(32).same().relu(),
+        Conv2d::new(5).same(),
         Conv2d::new(16).window(5).relu(),
     ] {
         f32_agrees_with_f64(&layer, &[1, 28, 28, 1], 1e-5);
@@ -246,6 +250,21 @@ fn not_a_number_is_not_pooled_or_rectified_away() {
         let bias = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
         let output = layer.forward(&input, &[kernel, bias], &pass).unwrap();
         assert!(output.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+    }
+}
+
+/// Where the zeros of "same" padding cannot be as many on both sides, Keras puts one more behind.
+#[test]
+fn same_padding_lies_where_keras_puts_it() {
+    let input = Tensor::new(&[1.0_f32, 2.0, 3.0, 4.0], &Device::Cpu).unwrap();
+    let input = input.reshape((1, 2, 2, 1)).unwrap();
+    for (window, expected) in [(2, [10.0, 6.0, 7.0, 4.0]), (3, [10.0; 4])] {
+        let layer = Conv2d::new(1).window(window).same().without_bias();
+        let kernel = Tensor::ones((window, window, 1, 1), DType::F32, &Device::Cpu).unwrap();
+        let sums = layer.forward(&input, &[kernel], &Pass::new("same", None));
+        let sums = sums.unwrap().flatten_all().unwrap().to_vec1::<f32>();
+        let sums = sums.unwrap().into_iter().zip(expected);
+        assert!(sums.clone().all(|(a, b)| (a - b).abs() < 1e-5), "{sums:?}");
     }
 }
 

@@ -483,6 +483,7 @@ fn fused_and_layer_by_layer_training_agree() {
         .layer("padding-2", ZeroPadding2d::new(1))
         .layer("conv-2", Conv2d::new(20).without_bias())
         .layer("norm-2", BatchNorm::new().momentum(0.5).relu())
+        .layer("conv-3", Conv2d::new(20).same().relu())
         .layer("flatten", Flatten)
         .layer("output", Dense::new(10));
     for spec in [one_layer(), two_layer(), three_layer(), normalised] {

@@ -5,26 +5,37 @@ use super::oracle::{self, activate, deactivate, factors, numbers};
 use super::{activations, all_bits, bits, check_passes, same_on_any_threads, some_bits};
 
 /// Runs one shape forward and backward on all instruction sets, with every mix of ReLU and dropout.
-fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize) {
+fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize, padding: usize) {
     let layer = Conv {
         height: h,
         width: w,
         inputs: ci,
         outputs: co,
+        padding,
     };
-    let plain = oracle::Conv { n, h, w, ci, co };
+    // The oracle knows no padding: it is given the zeros, and its gradients of them are left out.
+    let frame = Frame { h, w, ci, padding };
+    let plain = oracle::Conv {
+        n,
+        h: h + 2 * padding,
+        w: w + 2 * padding,
+        ci,
+        co,
+    };
     let x = numbers(n * h * w * ci, 1, 1e-6);
+    let framed = frame.around(&x);
     let (weights, bias) = (numbers(9 * ci * co, 2, 1e-6), numbers(co, 3, 1e-6));
     let dy = numbers(plain.output_len(), 4, 1e-6);
     let pixels = plain.output_len() / co;
     let kept = some_bits(pixels, co);
     let factors = factors(&kept, pixels, co, 4.0 / 3.0);
-    let sums = plain.sums(&x, &weights, &bias);
+    let sums = plain.sums(&framed, &weights, &bias);
     for (activation, factors) in activations(&kept, &factors) {
         let (relu, dropped) = (activation.relu, factors.is_some());
         let y_expected = activate(&sums, relu, factors);
         let g = deactivate(&sums, &dy, relu, factors);
-        let expected = plain.gradients(&x, &weights, &g);
+        let (framed_dx, dw, db) = plain.gradients(&framed, &weights, &g);
+        let expected = (frame.within(&framed_dx), dw, db);
         // The backward pass is given exact outputs, whose signs do not depend on rounding.
         let y_exact: Vec<f32> = y_expected.iter().map(|&y| y as f32).collect();
         for &isa in isas {
@@ -43,25 +54,63 @@ fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize) {
     }
 }
 
+/// Images with `padding` rows and columns of zeros around them.
+struct Frame {
+    h: usize,
+    w: usize,
+    ci: usize,
+    padding: usize,
+}
+
+impl Frame {
+    fn around(&self, x: &[f32]) -> Vec<f32> {
+        let (h, w) = (self.h + 2 * self.padding, self.w + 2 * self.padding);
+        let mut framed = vec![0.0; x.len() / (self.h * self.w) * h * w];
+        self.each(x.len(), |inside, outside| framed[outside] = x[inside]);
+        framed
+    }
+
+    fn within(&self, framed: &[f64]) -> Vec<f64> {
+        let (h, w) = (self.h + 2 * self.padding, self.w + 2 * self.padding);
+        let mut x = vec![0.0; framed.len() / (h * w) * self.h * self.w];
+        self.each(x.len(), |inside, outside| x[inside] = framed[outside]);
+        x
+    }
+
+    fn each(&self, len: usize, mut visit: impl FnMut(usize, usize)) {
+        let Self { h, w, ci, padding } = *self;
+        for i in 0..len {
+            let (channel, column) = (i % ci, i / ci % w + padding);
+            let (row, image) = (i / ci / w % h + padding, i / ci / w / h);
+            let framed_row = image * (h + 2 * padding) + row;
+            visit(i, (framed_row * (w + 2 * padding) + column) * ci + channel);
+        }
+    }
+}
+
 #[test]
 fn agrees_with_plain_loops_on_odd_shapes() {
     let shapes = [
-        (3, 13, 13, 32, 64),
-        (1, 11, 11, 64, 128),
-        (2, 3, 3, 16, 16),
-        (1, 4, 5, 1, 1),
-        (2, 5, 8, 17, 33),
-        (9, 6, 4, 3, 70),
-        (1, 9, 10, 80, 144),
+        (3, 13, 13, 32, 64, 0),
+        (1, 11, 11, 64, 128, 0),
+        (2, 3, 3, 16, 16, 0),
+        (1, 4, 5, 1, 1, 0),
+        (2, 5, 8, 17, 33, 0),
+        (9, 6, 4, 3, 70, 0),
+        (1, 9, 10, 80, 144, 0),
+        (2, 12, 12, 32, 32, 1),
+        (9, 7, 5, 17, 33, 1),
+        (3, 1, 2, 3, 4, 1),
+        (2, 4, 3, 16, 16, 2),
     ];
-    for (n, h, w, ci, co) in shapes {
-        check(&Isa::available(), n, h, w, ci, co);
+    for (n, h, w, ci, co, padding) in shapes {
+        check(&Isa::available(), n, h, w, ci, co, padding);
     }
 }
 
 #[test]
 fn agrees_on_the_last_batch_of_an_epoch() {
-    check(&[Isa::best()], 384, 7, 7, 16, 32);
+    check(&[Isa::best()], 384, 7, 7, 16, 32, 0);
 }
 
 #[test]
@@ -71,6 +120,7 @@ fn a_nan_reaches_all_outputs_that_see_it_and_no_other_tile() {
         width: 11,
         inputs: 16,
         outputs: 16,
+        padding: 0,
     };
     let plain = oracle::Conv {
         n: 2,
@@ -109,6 +159,7 @@ fn bits_do_not_depend_on_threads() {
         width: 8,
         inputs: 16,
         outputs: 32,
+        padding: 1,
     };
     let (x, weights) = (numbers(100 * 1024, 1, 1e-6), numbers(9 * 512, 2, 1e-6));
     let dy = numbers(100 * layer.output_len(), 3, 1e-6);

@@ -134,6 +134,7 @@ fn an_empty_batch_has_no_output_and_no_gradient() {
         width: 4,
         inputs: 2,
         outputs: 3,
+        padding: 0,
     };
     conv.forward(isa, &[], &[1.0; 54], &[1.0; 3], relu, &mut y);
     conv.backward(isa, &[], &[1.0; 54], &y, &y, relu, true, &mut g);
@@ -155,6 +156,7 @@ fn a_shape_that_is_too_small_is_named() {
         width: 9,
         inputs: 1,
         outputs: 1,
+        padding: 0,
     };
     conv.forward(
         Isa::best(),

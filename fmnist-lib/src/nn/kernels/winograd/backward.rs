@@ -190,23 +190,15 @@ fn output_gradient_tiles<S: Simd>(
     m: &mut [f32],
     dbias: &mut [f32],
 ) {
-    let (height, width) = conv.output_size();
+    let width = conv.output_size().1;
     let blocks = conv.outputs.div_ceil(LANES);
     let images = tiles.count / (tiles.down * tiles.across);
     assert!(y.len() == images * conv.output_len() && dy.len() == y.len());
     assert!(m.len() == tiles.output_len() && dbias.len() == conv.outputs);
     for tile in 0..tiles.count {
-        let (image, row, column) = tiles.corner(tile);
-        let pixel = (image * height + row) * width + column;
         for block in 0..blocks {
             let first = block * LANES;
-            let window = Window {
-                row: width * conv.outputs,
-                column: conv.outputs,
-                rows: height - row,
-                columns: width - column,
-                lanes: (conv.outputs - first).min(LANES),
-            };
+            let (pixel, window) = Window::of_output(&conv, &tiles, tile, first);
             let at = pixel * conv.outputs + first;
             let to = m.as_mut_ptr().wrapping_add(tile * tiles.output_row + first);
             let bias = dbias.as_mut_ptr().wrapping_add(first);
@@ -246,20 +238,12 @@ fn input_gradient_tiles<S: Simd>(
     assert!(dx.len() == images * conv.input_len() && v.len() == tiles.input_len());
     dx.fill(MaybeUninit::new(0.0));
     for tile in 0..tiles.count {
-        let (image, row, column) = tiles.corner(tile);
-        let corner = ((image * conv.height + row) * conv.width + column) * conv.inputs;
         for first in (0..conv.inputs).step_by(LANES) {
-            let window = Window {
-                row: conv.width * conv.inputs,
-                column: conv.inputs,
-                rows: conv.height - row,
-                columns: conv.width - column,
-                lanes: (conv.inputs - first).min(LANES),
-            };
+            let (corner, window) = Window::of_input(&conv, &tiles, tile, first);
             let from = v.as_ptr().wrapping_add(tile * tiles.input_row + first);
-            let to = dx.as_mut_ptr().cast::<f32>().wrapping_add(corner + first);
+            let to = dx.as_mut_ptr().cast::<f32>().wrapping_add(corner);
             // SAFETY: v has a vector at [point][tile][first] for each of the 25 points; the window
-            // is cut at the edge of its image.
+            // is cut at the edges of its image.
             unsafe {
                 let products = points(tiles.input_point()).load(s, from);
                 let tile = both_axes::<S, InputTransposed, INPUT, INPUT>(s, products);
@@ -280,13 +264,7 @@ fn weight_gradient_body<S: Simd>(s: S, conv: Conv, du: &[f32], dweights: &mut [f
     assert!(du.len() == POINTS * conv.inputs * row && dweights.len() == conv.weights_len());
     for input in 0..conv.inputs {
         for first in (0..conv.outputs).step_by(LANES) {
-            let window = Window {
-                row: 3 * conv.inputs * conv.outputs,
-                column: conv.inputs * conv.outputs,
-                rows: 3,
-                columns: 3,
-                lanes: (conv.outputs - first).min(LANES),
-            };
+            let window = Window::of_weights(&conv, first);
             let from = du.as_ptr().wrapping_add(input * row + first);
             let to = dweights
                 .as_mut_ptr()

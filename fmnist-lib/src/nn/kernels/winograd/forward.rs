@@ -90,19 +90,11 @@ pub(super) fn input_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v:
     let images = x.len() / conv.input_len();
     assert!(v.len() == tiles.input_len() && tiles.count == images * tiles.down * tiles.across);
     for tile in 0..tiles.count {
-        let (image, row, column) = tiles.corner(tile);
-        let corner = ((image * conv.height + row) * conv.width + column) * conv.inputs;
         for first in (0..conv.inputs).step_by(LANES) {
-            let window = Window {
-                row: conv.width * conv.inputs,
-                column: conv.inputs,
-                rows: conv.height - row,
-                columns: conv.width - column,
-                lanes: (conv.inputs - first).min(LANES),
-            };
-            let from = x.as_ptr().wrapping_add(corner + first);
+            let (corner, window) = Window::of_input(&conv, &tiles, tile, first);
+            let from = x.as_ptr().wrapping_add(corner);
             let to = v.as_mut_ptr().wrapping_add(tile * tiles.input_row + first);
-            // SAFETY: the window is cut at the edge of its image; v has a vector at [point]
+            // SAFETY: the window is cut at the edges of its image; v has a vector at [point]
             // [tile][first] for each of the 25 points.
             unsafe {
                 let tile = both_axes::<S, Input, INPUT, INPUT>(s, window.load(s, from));
@@ -123,22 +115,14 @@ fn output_tiles<S: Simd>(
     activation: Activation<'_>,
     y: &mut [MaybeUninit<f32>],
 ) {
-    let (height, width) = conv.output_size();
+    let width = conv.output_size().1;
     let blocks = conv.outputs.div_ceil(LANES);
     let images = tiles.count / (tiles.down * tiles.across);
     assert!(y.len() == images * conv.output_len() && bias.len() == conv.outputs);
     for tile in 0..tiles.count {
-        let (image, row, column) = tiles.corner(tile);
-        let pixel = (image * height + row) * width + column;
         for block in 0..blocks {
             let first = block * LANES;
-            let window = Window {
-                row: width * conv.outputs,
-                column: conv.outputs,
-                rows: height - row,
-                columns: width - column,
-                lanes: (conv.outputs - first).min(LANES),
-            };
+            let (pixel, window) = Window::of_output(&conv, &tiles, tile, first);
             let from = m.as_ptr().wrapping_add(tile * tiles.output_row + first);
             let to = y
                 .as_mut_ptr()

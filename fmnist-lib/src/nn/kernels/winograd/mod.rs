@@ -14,19 +14,20 @@ use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use transform::{OUTPUT, POINTS};
 
-/// The shape of a 3x3 convolution without padding, stride 1; batches are
-/// `[n][height][width][inputs]` and `[n][height - 2][width - 2][outputs]`, weights
-/// `[3][3][inputs][outputs]`.
+/// The shape of a 3x3 convolution, stride 1; batches are `[n][height][width][inputs]` and
+/// `[n][height + 2 padding - 2][width + 2 padding - 2][outputs]`, weights `[3][3][inputs][outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
-    /// Rows of the input, at least 3.
+    /// Rows of the input, with the padding at least 3.
     pub height: usize,
-    /// Columns of the input, at least 3.
+    /// Columns of the input, with the padding at least 3.
     pub width: usize,
     /// Channels of the input.
     pub inputs: usize,
     /// Channels of the output.
     pub outputs: usize,
+    /// Rows and columns of zeros around the input: 0, or 1 to keep its size.
+    pub padding: usize,
 }
 
 /// Images transformed together: their products stay in the second-level cache while the
@@ -36,7 +37,8 @@ const CHUNK: usize = 8;
 impl Conv {
     /// Rows and columns of the output.
     pub fn output_size(&self) -> (usize, usize) {
-        (self.height - 2, self.width - 2)
+        let size = |side| side + 2 * self.padding - 2;
+        (size(self.height), size(self.width))
     }
 
     /// Floats of an image of the input.
@@ -46,7 +48,8 @@ impl Conv {
 
     /// Floats of an image of the output.
     pub fn output_len(&self) -> usize {
-        (self.height - 2) * (self.width - 2) * self.outputs
+        let (rows, columns) = self.output_size();
+        rows * columns * self.outputs
     }
 
     /// Floats of the weights.
@@ -60,7 +63,7 @@ impl Conv {
     /// all outputs of the 3x3 tiles it touches.
     ///
     /// # Panics
-    /// When a slice has the wrong length or the image is smaller than 3x3.
+    /// When a slice has the wrong length or the padded image is smaller than 3x3.
     #[allow(clippy::too_many_arguments)]
     pub fn forward(
         &self,
@@ -101,7 +104,7 @@ impl Conv {
     /// `dy` of the output `y`; `activation` is that of the forward pass.
     ///
     /// # Panics
-    /// When a slice has the wrong length or the image is smaller than 3x3.
+    /// When a slice has the wrong length or the padded image is smaller than 3x3.
     #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
@@ -152,8 +155,9 @@ impl Conv {
     }
 
     fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
-        check_sides(what, 3, &[self.height, self.width, self.inputs]);
-        check_sides(what, 1, &[self.outputs]);
+        check_sides(what, 1, &[self.height, self.width, self.outputs]);
+        let padded = [self.height, self.width].map(|side| side + 2 * self.padding);
+        check_sides(what, 3, &[padded[0], padded[1], self.inputs]);
         let n = x.len() / self.input_len();
         check_len(what, "x", x.len(), n * self.input_len());
         check_len(what, "weights", weights.len(), self.weights_len());

@@ -1,16 +1,19 @@
 //! Reading and writing tiles where they are: in an image, or spread over the 25 points.
 
-use super::Conv;
 use super::transform::INPUT;
+use super::{Conv, Tiles};
 use crate::nn::kernels::simd::{LANES, Simd, unroll};
 
-/// A tile of `N x N` pixels in an image, cut off at the image's edge.
+/// A tile of `N x N` pixels in an image, cut off at the image's edges.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
     /// Floats between rows and columns.
     pub(super) row: usize,
     pub(super) column: usize,
-    /// Rows, columns and channels that exist.
+    /// Rows and columns that lie before the image's first.
+    above: usize,
+    left: usize,
+    /// Rows and columns up to the image's last; channels that exist.
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) lanes: usize,
@@ -23,13 +26,71 @@ impl Window {
         Self {
             row: 3 * conv.inputs * conv.outputs,
             column: conv.inputs * conv.outputs,
+            above: 0,
+            left: 0,
             rows: 3,
             columns: 3,
             lanes: (conv.outputs - first).min(LANES),
         }
     }
 
-    /// The tile at `p`, zeros beyond the edge.
+    /// A tile of the input, up to 16 channels from `first` on, and the place of its corner, which
+    /// may lie before the images where they are padded.
+    #[inline(always)]
+    pub(super) fn of_input(conv: &Conv, tiles: &Tiles, tile: usize, first: usize) -> (usize, Self) {
+        let (image, row, column) = tiles.corner(tile);
+        let padding = conv.padding;
+        let row_of_all = (image * conv.height + row).wrapping_sub(padding);
+        let pixel = row_of_all.wrapping_mul(conv.width).wrapping_add(column);
+        let pixel = pixel.wrapping_sub(padding);
+        let window = Self {
+            row: conv.width * conv.inputs,
+            column: conv.inputs,
+            above: padding.saturating_sub(row),
+            left: padding.saturating_sub(column),
+            rows: (conv.height + padding).saturating_sub(row),
+            columns: (conv.width + padding).saturating_sub(column),
+            lanes: (conv.inputs - first).min(LANES),
+        };
+        (pixel.wrapping_mul(conv.inputs).wrapping_add(first), window)
+    }
+
+    /// A tile of the output, up to 16 channels from `first` on, and the pixel at its corner, counted
+    /// through all images.
+    #[inline(always)]
+    pub(super) fn of_output(
+        conv: &Conv,
+        tiles: &Tiles,
+        tile: usize,
+        first: usize,
+    ) -> (usize, Self) {
+        let (image, row, column) = tiles.corner(tile);
+        let (height, width) = conv.output_size();
+        let window = Self {
+            row: width * conv.outputs,
+            column: conv.outputs,
+            above: 0,
+            left: 0,
+            rows: height - row,
+            columns: width - column,
+            lanes: (conv.outputs - first).min(LANES),
+        };
+        ((image * height + row) * width + column, window)
+    }
+
+    #[inline(always)]
+    fn is_whole<const N: usize>(&self) -> bool {
+        let rows = self.above == 0 && self.rows >= N;
+        rows && self.left == 0 && self.columns >= N && self.lanes == LANES
+    }
+
+    #[inline(always)]
+    fn has(&self, i: usize, j: usize) -> bool {
+        let row = self.above <= i && i < self.rows;
+        row && self.left <= j && j < self.columns
+    }
+
+    /// The tile at `p`, zeros beyond the edges.
     ///
     /// # Safety
     /// The existing rows, columns and channels at `p` are readable.
@@ -40,7 +101,7 @@ impl Window {
         p: *const f32,
     ) -> [[S::F; N]; N] {
         let mut tile = [[s.zero(); N]; N];
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
+        let whole = self.is_whole::<N>();
         unroll!(i < N, {
             unroll!(j < N, {
                 let at = p.wrapping_add(self.offset(i, j));
@@ -48,7 +109,7 @@ impl Window {
                 unsafe {
                     if whole {
                         tile[i][j] = s.load(at);
-                    } else if i < self.rows && j < self.columns {
+                    } else if self.has(i, j) {
                         tile[i][j] = s.load_n(at, self.lanes);
                     }
                 }
@@ -68,7 +129,7 @@ impl Window {
         p: *mut f32,
         tile: [[S::F; N]; N],
     ) {
-        let whole = self.rows >= N && self.columns >= N && self.lanes == LANES;
+        let whole = self.is_whole::<N>();
         unroll!(i < N, {
             unroll!(j < N, {
                 let at = p.wrapping_add(self.offset(i, j));
@@ -77,7 +138,7 @@ impl Window {
                 unsafe {
                     if whole {
                         s.store(at, if ADD { s.add(s.load(at), x) } else { x });
-                    } else if i < self.rows && j < self.columns {
+                    } else if self.has(i, j) {
                         let x = if ADD {
                             s.add(s.load_n(at, self.lanes), x)
                         } else {
@@ -102,6 +163,8 @@ pub(super) fn points(point: usize) -> Window {
     Window {
         row: INPUT * point,
         column: point,
+        above: 0,
+        left: 0,
         rows: INPUT,
         columns: INPUT,
         lanes: LANES,
