@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::kernels::{self, Isa};
+use super::zero_padding2d::zeros_around;
 use super::{Activation, Init, Layer, Pass, Weight, f32_slices, image_shape, on_cpu_in_f32};
 use crate::{Error, Result};
 
@@ -90,20 +91,17 @@ impl Layer for Conv2d {
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         let (height, width, _) = image_shape("Conv2d", input)?;
-        if self.same && self.window > 0 {
-            return Ok(vec![height, width, self.filters]);
-        }
-        if self.window == 0 || height < self.window || width < self.window {
+        let lost = match self.same {
+            true => 0,
+            false => self.window.saturating_sub(1),
+        };
+        if self.window == 0 || height.min(width) <= lost {
             return Err(Error::Invalid(format!(
                 "a {0}x{0} convolution does not fit into an input of {height}x{width}",
                 self.window
             )));
         }
-        Ok(vec![
-            height - self.window + 1,
-            width - self.window + 1,
-            self.filters,
-        ])
+        Ok(vec![height - lost, width - lost, self.filters])
     }
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
@@ -127,26 +125,17 @@ impl Layer for Conv2d {
             };
             return Ok(input.contiguous()?.apply_op3(kernel, bias, op)?);
         }
-        let sums = self
-            .padded(input)?
+        let input = match self.same {
+            // Where the number of zeros is odd, Keras puts one more below and to the right.
+            true => &zeros_around(input, (self.window - 1) / 2, self.window / 2)?,
+            false => input,
+        };
+        let sums = input
             .permute((0, 3, 1, 2))?
             .conv2d(&kernel.permute((3, 2, 0, 1))?, 0, 1, 1, 1)?
             .permute((0, 2, 3, 1))?
             .broadcast_add(bias)?;
         self.activation.apply(sums)
-    }
-}
-
-impl Conv2d {
-    /// `input` with the zeros of "same" padding: where their number is odd, Keras puts one more
-    /// below and to the right.
-    fn padded(&self, input: &Tensor) -> Result<Tensor> {
-        if !self.same {
-            return Ok(input.clone());
-        }
-        let (before, after) = ((self.window - 1) / 2, self.window / 2);
-        let high = input.pad_with_zeros(1, before, after)?;
-        Ok(high.pad_with_zeros(2, before, after)?)
     }
 }
 

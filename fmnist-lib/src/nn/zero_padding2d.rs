@@ -12,7 +12,8 @@ pub struct ZeroPadding2d {
 }
 
 impl ZeroPadding2d {
-    /// `size` rows and columns on each side: 1 keeps the size of what a 3×3 convolution is given.
+    /// `size` rows and columns on each side. Before one convolution, to keep the image's size,
+    /// [`Conv2d::same`](super::Conv2d::same) does the same in less time.
     pub fn new(size: usize) -> Self {
         Self { size }
     }
@@ -33,7 +34,13 @@ impl Layer for ZeroPadding2d {
     }
 
     fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        let wide = input.pad_with_zeros(2, self.size, self.size)?;
-        Ok(wide.pad_with_zeros(1, self.size, self.size)?)
+        zeros_around(input, self.size, self.size)
     }
+}
+
+/// Images with rows and columns of zeros: `before` above and to the left, `after` below and to the
+/// right.
+pub(super) fn zeros_around(images: &Tensor, before: usize, after: usize) -> Result<Tensor> {
+    let wide = images.pad_with_zeros(2, before, after)?;
+    Ok(wide.pad_with_zeros(1, before, after)?)
 }

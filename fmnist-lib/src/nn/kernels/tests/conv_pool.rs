@@ -12,7 +12,14 @@ fn check(n: usize, h: usize, w: usize, co: usize, dropped: bool, spoil: impl Fn(
         width: w,
         channels: co,
     };
-    let plain = oracle::Conv { n, h, w, ci: 1, co };
+    let plain = oracle::Conv {
+        n,
+        h,
+        w,
+        ci: 1,
+        co,
+        padding: 0,
+    };
     let mut x = numbers(n * h * w, 1, 1.0 / 16.0);
     spoil(&mut x);
     let weights = numbers(9 * co, 2, 1.0 / 16.0);
@@ -117,6 +124,7 @@ fn a_nan_pixel_spoils_the_windows_that_see_it_and_no_others() {
             w: 28,
             ci: 1,
             co: 32,
+            padding: 0,
         };
         let mut x = numbers(784, 1, 1.0 / 16.0);
         x[at] = f32::NAN;

@@ -73,7 +73,7 @@ pub(super) fn deactivate(
     sums.iter().enumerate().map(apply).collect()
 }
 
-/// A 3x3 convolution without padding.
+/// A 3x3 convolution of images with `padding` rows and columns of zeros around them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conv {
     pub(super) n: usize,
@@ -81,17 +81,26 @@ pub(super) struct Conv {
     pub(super) w: usize,
     pub(super) ci: usize,
     pub(super) co: usize,
+    pub(super) padding: usize,
 }
 
 impl Conv {
     /// Calls `visit(x index, weight index, y index)` for every product of the convolution.
     fn products(self, mut visit: impl FnMut(usize, usize, usize)) {
-        let Self { n, h, w, ci, co } = self;
-        for b in 0..n {
-            for (i, j) in (0..h - 2).flat_map(|i| (0..w - 2).map(move |j| (i, j))) {
-                let y = ((b * (h - 2) + i) * (w - 2) + j) * co;
+        let Self { h, w, ci, co, .. } = self;
+        let (rows, columns) = self.output_size();
+        let inside = |place: usize, side| {
+            let place = place.checked_sub(self.padding);
+            place.filter(|&place| place < side)
+        };
+        for b in 0..self.n {
+            for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
+                let y = ((b * rows + i) * columns + j) * co;
                 for (di, dj) in (0..3).flat_map(|di| (0..3).map(move |dj| (di, dj))) {
-                    let x = ((b * h + i + di) * w + j + dj) * ci;
+                    let (Some(row), Some(column)) = (inside(i + di, h), inside(j + dj, w)) else {
+                        continue;
+                    };
+                    let x = ((b * h + row) * w + column) * ci;
                     for p in 0..ci {
                         let k = ((di * 3 + dj) * ci + p) * co;
                         (0..co).for_each(|q| visit(x + p, k + q, y + q));
@@ -101,8 +110,14 @@ impl Conv {
         }
     }
 
+    fn output_size(self) -> (usize, usize) {
+        let size = |side| side + 2 * self.padding - 2;
+        (size(self.h), size(self.w))
+    }
+
     pub(super) fn output_len(self) -> usize {
-        self.n * (self.h - 2) * (self.w - 2) * self.co
+        let (rows, columns) = self.output_size();
+        self.n * rows * columns * self.co
     }
 
     /// The sums, bias included.
@@ -137,7 +152,7 @@ impl Conv {
     /// The index of each pooling window's maximum among the sums: the first of equal ones, a NaN
     /// where there is one.
     pub(super) fn pool(self, sums: &[f64]) -> Vec<usize> {
-        let (h, w) = (self.h - 2, self.w - 2);
+        let (h, w) = self.output_size();
         let mut places = vec![];
         for b in 0..self.n {
             for (i, j) in (0..h / 2).flat_map(|i| (0..w / 2).map(move |j| (i, j))) {

@@ -210,7 +210,7 @@ fn output_gradient_tiles<S: Simd>(
                 let mut sum = s.load_n(bias, window.lanes);
                 unroll!(i < 3, {
                     unroll!(j < 3, {
-                        if i < window.rows && j < window.columns {
+                        if window.has(i, j) {
                             let word = (pixel + i * width + j) * blocks + block;
                             g[i][j] = activation.backward(s, y[i][j], g[i][j], word);
                             sum = s.add(sum, g[i][j]);

@@ -137,7 +137,7 @@ fn output_tiles<S: Simd>(
                 let mut out = both_axes::<S, Output, INPUT, OUTPUT>(s, products);
                 unroll!(i < 3, {
                     unroll!(j < 3, {
-                        if i < window.rows && j < window.columns {
+                        if window.has(i, j) {
                             let word = (pixel + i * width + j) * blocks + block;
                             out[i][j] = activation.forward(s, s.add(out[i][j], bias), word);
                         }

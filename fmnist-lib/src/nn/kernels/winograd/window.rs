@@ -8,14 +8,14 @@ use crate::nn::kernels::simd::{LANES, Simd, unroll};
 #[derive(Clone, Copy)]
 pub(super) struct Window {
     /// Floats between rows and columns.
-    pub(super) row: usize,
-    pub(super) column: usize,
+    row: usize,
+    column: usize,
     /// Rows and columns that lie before the image's first.
     above: usize,
     left: usize,
     /// Rows and columns up to the image's last; channels that exist.
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    rows: usize,
+    columns: usize,
     pub(super) lanes: usize,
 }
 
@@ -84,8 +84,9 @@ impl Window {
         rows && self.left == 0 && self.columns >= N && self.lanes == LANES
     }
 
+    /// Whether the pixel in row `i` and column `j` of the tile exists.
     #[inline(always)]
-    fn has(&self, i: usize, j: usize) -> bool {
+    pub(super) fn has(&self, i: usize, j: usize) -> bool {
         let row = self.above <= i && i < self.rows;
         row && self.left <= j && j < self.columns
     }
