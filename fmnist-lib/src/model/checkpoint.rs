@@ -125,7 +125,7 @@ impl Model {
         let Metadata {
             adam_steps,
             history,
-            run,
+            mut run,
             ..
         } = metadata(path, bytes)?;
         let file = parse(path, bytes)?;
@@ -137,6 +137,10 @@ impl Model {
                 path,
                 "its history is shorter than its training run",
             ));
+        }
+        // The file may have been moved, or the working directory have changed, since it was written.
+        if let Some(checkpoint) = run.as_mut().and_then(|run| run.config.checkpoint.as_mut()) {
+            *checkpoint = path.to_owned();
         }
         let weights = self.tensors(path, &file, "")?;
         let means = self.tensors(path, &file, MEAN)?;

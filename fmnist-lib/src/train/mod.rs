@@ -117,7 +117,8 @@ pub fn fit_with<'a>(
 }
 
 /// Loads the checkpoint at `path` and finishes the run that wrote it, exactly as if it had never
-/// been interrupted. `train` and `validation` must be the same as then.
+/// been interrupted. `train` and `validation` must be the same as then. The next checkpoints go to
+/// `path`, too.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when the file cannot be used; otherwise as for [`fit`].

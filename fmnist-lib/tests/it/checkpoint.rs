@@ -1,6 +1,9 @@
 use std::fs;
 
-use fmnist_lib::{EarlyStopping, Error, FitConfig, Model, Verbose, fit, one_layer, resume};
+use fmnist_lib::{
+    Callback, Dataset, EarlyStopping, Error, FitConfig, Model, Result, StepRecord, Verbose, fit,
+    fit_with, one_layer, resume,
+};
 use safetensors::SafeTensors;
 
 use crate::striped;
@@ -31,17 +34,7 @@ fn interrupted_and_not(config: FitConfig) {
     let whole = small().build(1).unwrap();
     fit(&whole, &data, &validation, config.clone()).unwrap();
 
-    struct Kill;
-    impl fmnist_lib::Callback for Kill {
-        fn on_step_end(&mut self, record: &fmnist_lib::StepRecord) -> fmnist_lib::Result<()> {
-            match (record.epoch, record.step) {
-                (3, 2) => Err(Error::Invalid("killed".into())),
-                _ => Ok(()),
-            }
-        }
-    }
-    let broken = small().build(1).unwrap();
-    fmnist_lib::fit_with(&broken, &data, &validation, config, &mut [&mut Kill]).unwrap_err();
+    killed_in_epoch_3(config, &data, &validation);
     let (resumed, run) = resume(&path, &data, &validation).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
     let comparable = |model: &Model| -> Vec<_> {
@@ -56,6 +49,35 @@ fn interrupted_and_not(config: FitConfig) {
     fit(&whole, &data, None, self::config().epochs(1)).unwrap();
     fit(&resumed, &data, None, self::config().epochs(1)).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
+}
+
+fn killed_in_epoch_3(config: FitConfig, data: &Dataset, validation: &Dataset) {
+    struct Kill;
+    impl Callback for Kill {
+        fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+            match (record.epoch, record.step) {
+                (3, 2) => Err(Error::Invalid("killed".into())),
+                _ => Ok(()),
+            }
+        }
+    }
+    let model = small().build(1).unwrap();
+    fit_with(&model, data, validation, config, &mut [&mut Kill]).unwrap_err();
+}
+
+#[test]
+fn a_run_goes_on_in_the_file_that_it_is_resumed_from() {
+    let (data, validation) = (striped(100, 1), striped(50, 2));
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (folder.path().join("before"), folder.path().join("after"));
+    fs::create_dir(&before).unwrap();
+    let config = config().checkpoint(before.join("run.safetensors"));
+    killed_in_epoch_3(config, &data, &validation);
+    fs::rename(&before, &after).unwrap();
+    let moved = after.join("run.safetensors");
+    resume(&moved, &data, &validation).unwrap();
+    assert_eq!(Model::load(&moved).unwrap().history().epochs.len(), 4);
+    assert!(!before.exists());
 }
 
 #[test]
