@@ -34,7 +34,7 @@ fn interrupted_and_not(config: FitConfig) {
     let whole = small().build(1).unwrap();
     fit(&whole, &data, &validation, config.clone()).unwrap();
 
-    killed_in_epoch_3(config, &data, &validation);
+    killed_in(3, config, &data, &validation);
     let (resumed, run) = resume(&path, &data, &validation).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
     let comparable = |model: &Model| -> Vec<_> {
@@ -51,18 +51,19 @@ fn interrupted_and_not(config: FitConfig) {
     assert_eq!(bits(&resumed), bits(&whole));
 }
 
-fn killed_in_epoch_3(config: FitConfig, data: &Dataset, validation: &Dataset) {
-    struct Kill;
+/// Trains `small()`, from seed 1, until it fails in the second step of `epoch`.
+pub(crate) fn killed_in(epoch: usize, config: FitConfig, data: &Dataset, validation: &Dataset) {
+    struct Kill(usize);
     impl Callback for Kill {
         fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
-            match (record.epoch, record.step) {
-                (3, 2) => Err(Error::Invalid("killed".into())),
-                _ => Ok(()),
+            match (record.epoch, record.step) == (self.0, 2) {
+                true => Err(Error::Invalid("killed".into())),
+                false => Ok(()),
             }
         }
     }
     let model = small().build(1).unwrap();
-    fit_with(&model, data, validation, config, &mut [&mut Kill]).unwrap_err();
+    fit_with(&model, data, validation, config, &mut [&mut Kill(epoch)]).unwrap_err();
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn a_run_goes_on_in_the_file_that_it_is_resumed_from() {
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
     fs::create_dir(&before).unwrap();
     let config = config().checkpoint(before.join("run.safetensors"));
-    killed_in_epoch_3(config, &data, &validation);
+    killed_in(3, config, &data, &validation);
     fs::rename(&before, &after).unwrap();
     let moved = after.join("run.safetensors");
     resume(&moved, &data, &validation).unwrap();

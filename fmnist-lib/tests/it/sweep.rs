@@ -8,6 +8,7 @@ use fmnist_lib::{
     Verbose, evaluate, fit, predict,
 };
 
+use crate::checkpoint::killed_in;
 use crate::striped;
 use crate::training::small;
 
@@ -159,17 +160,7 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let (train, validation) = Split::new(0.8, 1).apply(&data().train).unwrap();
     let checkpoint = path.with_extension("safetensors");
     let config = config().learning_rate(0.01).seed(1).checkpoint(&checkpoint);
-    let model = small().build(1).unwrap();
-    struct Kill;
-    impl fmnist_lib::Callback for Kill {
-        fn on_step_end(&mut self, record: &fmnist_lib::StepRecord) -> fmnist_lib::Result<()> {
-            match record.epoch {
-                2 => Err(fmnist_lib::Error::Invalid("killed".into())),
-                _ => Ok(()),
-            }
-        }
-    }
-    fmnist_lib::fit_with(&model, &train, &validation, config, &mut [&mut Kill]).unwrap_err();
+    killed_in(2, config, &train, &validation);
     let first_epoch = Model::load(&checkpoint).unwrap().history().epochs[0].clone();
     let resumed = sweep(folder.path()).run(&data()).unwrap();
     assert_eq!(comparable(&resumed), comparable(&whole));
