@@ -16,6 +16,7 @@ import evcxr
 from jupyter_client import AsyncKernelClient
 
 PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
+PATIENCE = 30  # seconds a notebook waits for it; Jupyter waits 60 for the notebook's kernel
 # Leaves nothing behind but the dependency: a variable that is moved out is forgotten.
 WARM_UP = [
     ':dep fmnist-lib = { path = "../fmnist-lib" }',
@@ -78,7 +79,7 @@ class Pool:
         if request["folder"] == os.getcwd():
             ready, self.next = self.next, asyncio.create_task(self.later())
             try:
-                spare = await ready
+                spare = await asyncio.wait_for(ready, PATIENCE)
             except Exception as error:
                 print(f"pool.py: no kernel could be made ready: {error!r}", file=sys.stderr)
         if spare:

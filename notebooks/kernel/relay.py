@@ -19,7 +19,6 @@ from interrupt import Interrupt
 from jupyter_client import KernelClient
 
 
-
 class Kernel:
     """The evcxr behind a relay, and the process that it is."""
 
@@ -86,10 +85,11 @@ class Relay:
         broadcasts, shell = self.kernel.client.connect_iopub(), self.back["shell"]
         while not broadcasts.poll(50):
             self.back_session.send(shell, "kernel_info_request")
-            while not shell.poll(100):
-                if self.kernel.ended():
-                    sys.exit("relay.py: evcxr has ended before it had begun")
-            shell.recv_multipart()
+            answered = shell.poll(1000)
+            if self.kernel.ended():
+                sys.exit("relay.py: evcxr has ended before it had begun")
+            if answered:
+                shell.recv_multipart()
         while broadcasts.poll(50):
             broadcasts.recv_multipart()
         return broadcasts

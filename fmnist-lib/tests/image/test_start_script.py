@@ -55,6 +55,22 @@ def test_a_kernel_that_is_killed_can_be_started_again(server):
         assert "3" in kernel.run("1 + 2").expect().data["text/plain"]
 
 
+def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
+    """The one that is being made ready is stopped half-way; the notebook gets another."""
+    pool = command("pgrep", "-f", START.parent / "kernel" / "pool.py")
+    while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
+        time.sleep(0.1)
+    # Not before it has its copy of the template, which one kernel makes at a time.
+    while not command("pgrep", "-g", spare, "evcxr_jupyter", check=False):
+        time.sleep(0.1)
+    os.killpg(int(spare), signal.SIGSTOP)
+    try:
+        with server.kernel() as kernel:
+            assert "3" in kernel.run("1 + 2").expect().data["text/plain"]
+    finally:
+        os.killpg(int(spare), signal.SIGCONT)  # what the pool asked of it in the meantime, it does now
+
+
 def test_a_notebook_in_another_folder_gets_a_kernel_there(server):
     folder = f"notebooks-{os.getpid()}"
     (START.parent / folder).mkdir()
