@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::files::write_csv;
-use crate::table::Table;
+use crate::table::{Table, significant};
 
 /// One epoch as Keras's `History` would report it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ impl History {
                 measure(Some(record.accuracy)),
                 measure(record.val_loss),
                 measure(record.val_accuracy),
-                record.learning_rate.to_string(),
+                significant(record.learning_rate),
                 format!("{:.1}", record.seconds),
             ]
         });

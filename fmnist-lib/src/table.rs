@@ -102,3 +102,19 @@ pub(crate) fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
         }
     }
 }
+
+/// In four significant digits.
+pub(crate) fn significant(value: f64) -> String {
+    match value.abs() {
+        1e-3..1e5 => {
+            let digits = (3 - value.abs().log10().floor() as i32).max(0) as usize;
+            let fixed = format!("{value:.digits$}");
+            match fixed.contains('.') {
+                true => fixed.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                false => fixed,
+            }
+        }
+        0.0 => "0".to_owned(),
+        _ => format!("{value:.1e}"),
+    }
+}

@@ -8,6 +8,7 @@ use super::canvas::{Area, Canvas, Drawn, PX, clean, color};
 use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Point, Series};
+use crate::table::significant;
 
 /// What [`lines`] draws against what, by titles that name the unit, as in `"accuracy (%)"`.
 #[derive(Clone, Debug)]
@@ -138,35 +139,21 @@ impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [x, y] = &self.axes.titles;
         write!(f, "{y} against {x}")?;
+        let at =
+            |point: &(f64, f64)| format!("{} at {}", significant(point.1), significant(point.0));
         for (name, points) in &self.series {
             let (means, _) = means(points);
             let Some((first, last)) = means.first().zip(means.last()) else {
                 write!(f, "\n{name}: no points")?;
                 continue;
             };
-            write!(f, "\n{name}: {} at {}", short(first.1), short(first.0))?;
+            write!(f, "\n{name}: {}", at(first))?;
             let finite = means.iter().filter(|point| point.1.is_finite());
             if let Some(top) = finite.max_by(|a, b| a.1.total_cmp(&b.1)) {
-                write!(f, ", highest {} at {}", short(top.1), short(top.0))?;
+                write!(f, ", highest {}", at(top))?;
             }
-            write!(f, ", {} at {}", short(last.1), short(last.0))?;
+            write!(f, ", {}", at(last))?;
         }
         Ok(())
-    }
-}
-
-/// In four significant digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        1e-3..1e5 => {
-            let digits = (3 - value.abs().log10().floor() as i32).max(0) as usize;
-            let fixed = format!("{value:.digits$}");
-            match fixed.contains('.') {
-                true => fixed.trim_end_matches('0').trim_end_matches('.').to_owned(),
-                false => fixed,
-            }
-        }
-        0.0 => "0".to_owned(),
-        _ => format!("{value:.1e}"),
     }
 }
