@@ -103,10 +103,10 @@ pub(crate) fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
     }
 }
 
-/// In four significant digits.
+/// In four significant digits; where that is far from 1, in two and a power of ten.
 pub(crate) fn significant(value: f64) -> String {
     match value.abs() {
-        1e-3..1e5 => {
+        1e-4..1e5 => {
             let digits = (3 - value.abs().log10().floor() as i32).max(0) as usize;
             let fixed = format!("{value:.digits$}");
             match fixed.contains('.') {

@@ -323,6 +323,24 @@ fn text_is_where_it_belongs_in_the_png() {
 }
 
 #[test]
+fn a_history_as_a_table_rounds_its_rates() {
+    let mut history = history(4, 2, 0.2);
+    let rates = [0.001, 0.000_295_215_658, 0.004_999_96, 2.003e-8];
+    for (record, rate) in history.epochs.iter_mut().zip(rates) {
+        record.learning_rate = rate;
+    }
+    let table = history.to_string();
+    let column = table.lines().skip(1).map(|row| {
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        cells[5]
+    });
+    assert_eq!(
+        column.collect::<Vec<_>>(),
+        ["0.001", "0.0002952", "0.005", "2.0e-8"]
+    );
+}
+
+#[test]
 fn histories_with_little_or_nothing_to_show() {
     let empty = History::default();
     let mut broken = history(4, 2, 0.2);
