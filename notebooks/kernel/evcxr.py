@@ -1,5 +1,6 @@
 """What it takes to start an evcxr of one's own."""
 
+import ipaddress
 import os
 import secrets
 import tempfile
@@ -13,6 +14,9 @@ START = Path(__file__).resolve().parent.parent / "start.sh"  # `start.sh evcxr C
 def connection():
     """A folder that lives as long as the kernel, the connection file in it, and what that says."""
     folder = tempfile.TemporaryDirectory(prefix="fmnist-kernel-")
-    # Without a key, messages would not be signed.
-    path, info = write_connection_file(os.path.join(folder.name, "connection.json"), key=secrets.token_hex().encode())
+    # evcxr listens only after seconds, and until then anything may take the ports that are free now.
+    # So it gets an address of its own: all of 127.0.0.0/8 is this machine.
+    address = str(ipaddress.ip_address("127.1.0.0") + secrets.randbelow(2**23))
+    path, info = write_connection_file(os.path.join(folder.name, "connection.json"), ip=address,
+                                       key=secrets.token_hex().encode())  # without it, nothing is signed
     return folder, path, info

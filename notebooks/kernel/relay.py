@@ -60,17 +60,20 @@ class Kernel:
 class Relay:
     """The sockets on both sides, and the way of each message."""
 
-    def __init__(self, connection_file, kernel):
-        self.kernel, self.context = kernel, zmq.Context()
+    def __init__(self, connection_file):
+        self.context = zmq.Context()
         self.front = KernelClient(context=self.context)
         self.front.load_connection_file(connection_file)
-        self.session, self.back_session = self.front.session, kernel.client.session
+        self.session = self.front.session
+        kinds = {"shell": zmq.ROUTER, "control": zmq.ROUTER, "stdin": zmq.ROUTER, "iopub": zmq.PUB, "hb": zmq.REP}
+        self.sockets = {name: self.bind(name, kind) for name, kind in kinds.items()}
+
+    def connect(self, kernel):
+        self.kernel, self.back_session = kernel, kernel.client.session
         kernel.client.context = self.context
         self.back = {name: getattr(kernel.client, f"connect_{name}")(identity=b"relay")
                      for name in ("shell", "control", "stdin")}
         self.back["iopub"] = self.subscribed()
-        kinds = {"shell": zmq.ROUTER, "control": zmq.ROUTER, "stdin": zmq.ROUTER, "iopub": zmq.PUB, "hb": zmq.REP}
-        self.sockets = {name: self.bind(name, kind) for name, kind in kinds.items()}
         self.cells = Cells(self)
         self.interrupt = Interrupt(kernel.process)
 
@@ -157,9 +160,11 @@ def main():
     # Jupyter interrupts by message; a terminal's Ctrl-C is meant for the server. A signal that is
     # ignored would be ignored by evcxr as well, and Stop needs it there.
     signal.signal(signal.SIGINT, lambda *_: None)
+    relay = Relay(sys.argv[1])  # which takes its ports at once: they are only free until somebody does
     kernel = Kernel()
     try:
-        Relay(sys.argv[1], kernel).run()
+        relay.connect(kernel)
+        relay.run()
     finally:
         kernel.end()
 

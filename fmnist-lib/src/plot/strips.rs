@@ -17,8 +17,9 @@ use crate::table::mean_and_deviation;
 /// quantity and its unit, as in `"test accuracy (%)"`.
 ///
 /// [`SweepResults::accuracy`](crate::SweepResults::accuracy) draws a sweep this way.
-pub fn strips(title: &str, series: &[(&str, &[f64])]) -> Figure {
-    let series = series.iter().map(|&(name, values)| {
+pub fn strips(title: &str, series: &[(&str, impl AsRef<[f64]>)]) -> Figure {
+    let series = series.iter().map(|(name, values)| {
+        let values = values.as_ref();
         let finite = |value: &&f64| value.is_finite();
         let finite: Vec<f64> = values.iter().filter(finite).copied().collect();
         Strip {

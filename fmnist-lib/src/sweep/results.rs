@@ -88,31 +88,24 @@ impl SweepResults {
         self.runs.iter().any(|run| run.test.is_some())
     }
 
-    /// A figure of each trial's accuracies on the test images, where they were asked for, or else on
-    /// the validation images: [`plot::strips`].
-    pub fn accuracy(&self) -> Figure {
+    /// Accuracies of one trial in percent, seed by seed: on the test images, where any run was tested,
+    /// or else on the validation images. NaN where training diverged.
+    pub fn accuracies(&self, trial: &str) -> Vec<f64> {
         let tested = self.tested();
-        let measured = |run: &SweepRun| {
-            if tested {
-                run.test.clone()
-            } else {
-                run.validation.clone()
-            }
-        };
         let accuracy = |run: &SweepRun| {
-            measured(run).map_or(f64::NAN, |measured| 100.0 * f64::from(measured.accuracy))
+            let measured = if tested { &run.test } else { &run.validation };
+            measured
+                .as_ref()
+                .map_or(f64::NAN, |measured| 100.0 * f64::from(measured.accuracy))
         };
-        let values = |trial| self.of(trial).into_iter().map(accuracy).collect();
-        let values: Vec<(&str, Vec<f64>)> = self
-            .trials()
-            .into_iter()
-            .map(|trial| (trial, values(trial)))
-            .collect();
-        let series: Vec<(&str, &[f64])> = values
-            .iter()
-            .map(|(trial, values)| (*trial, &values[..]))
-            .collect();
-        let of = if tested { "test" } else { "validation" };
+        self.of(trial).into_iter().map(accuracy).collect()
+    }
+
+    /// A figure of each trial's [`accuracies`](Self::accuracies): [`plot::strips`].
+    pub fn accuracy(&self) -> Figure {
+        let of = if self.tested() { "test" } else { "validation" };
+        let accuracies = |trial| (trial, self.accuracies(trial));
+        let series: Vec<_> = self.trials().into_iter().map(accuracies).collect();
         plot::strips(&format!("{of} accuracy (%)"), &series)
     }
 

@@ -64,3 +64,10 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
         ends = [kernel.run(test_live.LOSSES.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
         assert ends[0] == ends[1]
         assert ends[0].count("Some") == 8
+
+
+def test_few_ports_are_free():
+    """What Jupyter gave to a notebook is not what another kernel takes, nor the other way round."""
+    few = ["--sysctl", "net.ipv4.ip_local_port_range=40000 40063"]
+    kernels = ["/opt/fmnist/notebooks/kernel/warm-up.rs"] * 3
+    command("docker", "run", "--rm", *few, IMAGE, "start-notebook.sh", "run", "--cwd", ".", *kernels)

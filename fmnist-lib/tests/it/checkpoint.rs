@@ -56,10 +56,10 @@ pub(crate) fn killed_in(epoch: usize, config: FitConfig, data: &Dataset, validat
     struct Kill(usize);
     impl Callback for Kill {
         fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
-            match (record.epoch, record.step) == (self.0, 2) {
-                true => Err(Error::Invalid("killed".into())),
-                false => Ok(()),
+            if (record.epoch, record.step) == (self.0, 2) {
+                return Err(Error::Invalid("killed".into()));
             }
+            Ok(())
         }
     }
     let model = small().build(1).unwrap();

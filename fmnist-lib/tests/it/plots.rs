@@ -252,7 +252,8 @@ fn strips_show_each_value_and_mean_and_deviation() {
             .to_png()
             .is_ok()
     );
-    assert!(plot::strips("nothing (%)", &[]).to_svg().is_ok());
+    let none: [(&str, Vec<f64>); 0] = [];
+    assert!(plot::strips("nothing (%)", &none).to_svg().is_ok());
 }
 
 #[test]
