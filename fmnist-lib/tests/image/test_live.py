@@ -24,11 +24,17 @@ def kernel(stack):
 
 
 @pytest.fixture(scope="module")
-def common(stack):
-    """A kernel for tests that leave it as it was."""
+def loaded(stack):
     with stack.server.kernel() as kernel:
         kernel.run(LOAD).expect()
         yield kernel
+
+
+@pytest.fixture
+def common(loaded):
+    """A kernel for tests that leave it as it was."""
+    loaded.reconnect()  # the server hangs up on who has not listened for a minute
+    return loaded
 
 
 def fit_until(kernel, seconds, code=FIT):
@@ -108,8 +114,8 @@ def test_a_second_press_forces(kernel):
 
 
 def test_stop_outside_of_fit_says_what_is_lost(kernel):
-    request = kernel.send("loop { std::hint::black_box(1); }")
-    time.sleep(2)
+    request = kernel.send('println!("running"); loop { std::hint::black_box(1); }')
+    kernel.wait(request, until=lambda result: "running" in result.stdout)
     kernel.interrupt()
     result = kernel.wait(request)
     assert result.status == "error"
