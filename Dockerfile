@@ -40,18 +40,17 @@ COPY --from=files /usr/src /usr/src
 COPY --from=files /opt/fmnist /opt/fmnist
 COPY notebooks/*.ipynb /home/jovyan/work/
 COPY notebooks/results /home/jovyan/work/results
-# Any user of the group may run it: `--user` takes the one who owns the mounted folder.
+# Anybody may run it: `--user` takes the one who owns the mounted folder.
 RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && ln -s /opt/fmnist/fmnist-lib /home/jovyan/fmnist-lib \
     && ln -s /opt/fmnist/notebooks/start.sh /usr/local/bin/start-notebook.sh \
-    && chown -R jovyan:users /home/jovyan && chmod -R g+rwX /home/jovyan
+    && chown -R jovyan:users /home/jovyan && chmod -R a+rwX /home/jovyan
 ENV PATH=/usr/local/cargo/bin:$PATH CARGO_HOME=/usr/local/cargo RUSTUP_HOME=/usr/local/rustup \
     FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo \
-    FMNIST_WORK_DIR=/home/jovyan/work FMNIST_ADDRESS=0.0.0.0 HOME=/home/jovyan
+    FMNIST_WORK_DIR=/home/jovyan/work FMNIST_ADDRESS=0.0.0.0 FMNIST_SERVER_FILE=/tmp/fmnist-server.json HOME=/home/jovyan
 USER jovyan
 WORKDIR /home/jovyan/work
 EXPOSE 8888
-HEALTHCHECK --interval=2s --timeout=5s --start-period=60s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/8888 && printf 'GET /api HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && grep -q '200 OK' <&3"]
+HEALTHCHECK --interval=2s --timeout=5s --start-period=60s CMD ["python3", "-IS", "/opt/fmnist/notebooks/kernel/healthy.py"]
 ENTRYPOINT ["tini", "-g", "--"]
 CMD ["start-notebook.sh"]

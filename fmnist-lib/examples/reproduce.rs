@@ -6,6 +6,7 @@
 //! machines? Run it on each of them, with the same folder: they divide the networks and seeds among
 //! themselves, and each prints the whole table.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,7 +77,8 @@ fn run(options: &Options) -> Result<()> {
         sweep = sweep.trial(Trial::of(spec, config));
     }
     let results = sweep.run(&data)?;
-    println!("{}", results.comparison());
+    // A reader who has gone away, as `head` does, wants no table; the files are written all the same.
+    let _ = writeln!(stdout(), "{}", results.comparison());
     for run in results.runs() {
         let name = format!("{}-seed{}.csv", run.trial, run.seed);
         run.history.save_csv(options.out.join(name))?;

@@ -1,6 +1,10 @@
 //! Rich output in an evcxr notebook: one bundle of the same thing in several formats.
 
 use std::io::Write;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,12 +29,14 @@ fn bundle(parts: &[(&str, &str)]) -> String {
 }
 
 /// Whether this is a cell of a notebook that shows a [`LiveOutput`]: notebooks/start.sh says so to
-/// those it serves, and evcxr to the process that runs the cells.
+/// those it serves, and notebooks/kernel/streams.py gives the process that runs the cells a socket for it.
 pub(crate) fn is_live() -> bool {
-    ["FMNIST_LIVE", "EVCXR_IS_RUNTIME"]
-        .iter()
-        .all(|name| std::env::var_os(name).is_some_and(|value| value == "1"))
+    std::env::var_os("FMNIST_LIVE").is_some_and(|value| value == "1")
+        && std::env::var_os(SOCKET).is_some()
 }
+
+/// The variable with the path of the socket for live outputs.
+const SOCKET: &str = "FMNIST_DISPLAY";
 
 /// A [`LiveOutput`], and when it was last shown.
 pub(crate) struct Shown {
@@ -56,8 +62,8 @@ impl Shown {
     }
 }
 
-/// An output that changes while its cell runs. evcxr shows a bundle only when the cell has ended;
-/// this goes as a line that notebooks/kernel/cells.py takes out of what the cell prints.
+/// An output that changes while its cell runs. It takes a way of its own, so that nothing a cell prints
+/// can come between; notebooks/kernel/PROTOCOL.md describes the way.
 struct LiveOutput {
     id: String,
 }
@@ -77,9 +83,25 @@ impl LiveOutput {
             .iter()
             .map(|&(mime, content)| (mime.to_owned(), content.into()))
             .collect();
-        let output = json!({ "id": self.id, "data": data });
-        write(&format!("FMNIST_DISPLAY {output}\n"));
+        // A notebook that has gone away is no reason to end the training that it was shown.
+        let _ = send(&json!({ "id": self.id, "data": data }));
     }
+}
+
+/// Sends an output and waits for the answer: what is printed next then comes behind it.
+#[cfg(unix)]
+fn send(output: &Value) -> std::io::Result<()> {
+    std::io::stdout().flush()?;
+    let path = std::env::var_os(SOCKET).unwrap_or_default();
+    let mut connection = UnixStream::connect(path)?;
+    connection.write_all(format!("{output}\n").as_bytes())?;
+    BufReader::new(connection).read_line(&mut String::new())?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn send(_: &Value) -> std::io::Result<()> {
+    Ok(())
 }
 
 fn write(text: &str) {

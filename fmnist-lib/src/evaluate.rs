@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::interrupt::Interruptible;
 use crate::metrics::ConfusionMatrix;
 use crate::preprocess::batch;
-use crate::{CLASSES, Dataset, Error, Model, Result};
+use crate::table::counted;
+use crate::{Dataset, Error, Model, Result};
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;
@@ -30,11 +31,12 @@ impl fmt::Display for Evaluation {
     }
 }
 
-/// What a network says of each image.
+/// What a network says of each image. Both fields have one entry for each image:
+/// [`mean`](Self::mean) and [`evaluate`](Self::evaluate) refuse fields of different lengths.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predictions {
     /// For each image, the probability of each class; each row sums to 1.
-    pub probabilities: Vec<[f32; CLASSES]>,
+    pub probabilities: Vec<Vec<f32>>,
     /// For each image, the most probable class.
     pub classes: Vec<u8>,
 }
@@ -54,30 +56,32 @@ impl Predictions {
     /// # Errors
     /// When there is none, or they are of different numbers of images.
     pub fn mean(predictions: &[Self]) -> Result<Self> {
+        predictions.iter().try_for_each(Self::check)?;
         let images = predictions.first().map_or(0, |first| first.classes.len());
         if images == 0 || predictions.iter().any(|one| one.classes.len() != images) {
             return Err(Error::Invalid(
                 "a mean of predictions needs one or more, all of the same images".into(),
             ));
         }
+        let of_classes =
+            |one: &Self, classes| one.probabilities.iter().all(|row| row.len() == classes);
+        let classes = predictions[0].probabilities[0].len();
+        if !predictions.iter().all(|one| of_classes(one, classes)) {
+            return Err(Error::Invalid(
+                "a mean of predictions needs one or more, all of the same classes".into(),
+            ));
+        }
         let part = 1.0 / predictions.len() as f32;
-        let mean = |image: usize| -> [f32; CLASSES] {
-            let of_class = |class: usize| {
-                let sum: f32 = predictions
-                    .iter()
-                    .map(|one| one.probabilities[image][class])
-                    .sum();
-                sum * part
-            };
-            std::array::from_fn(of_class)
+        let mean = |image: usize| -> Vec<f32> {
+            let rows = predictions.iter().map(|one| &one.probabilities[image]);
+            let of_class = |class: usize| rows.clone().map(|row| row[class]).sum::<f32>() * part;
+            (0..classes).map(of_class).collect()
         };
-        let probabilities: Vec<[f32; CLASSES]> = (0..images).map(mean).collect();
-        let most_probable = |row: &[f32; CLASSES]| {
+        let probabilities: Vec<Vec<f32>> = (0..images).map(mean).collect();
+        let most_probable = |row: &Vec<f32>| {
             // The first of equals, as in `predict`.
-            (1..CLASSES).fold(
-                0,
-                |best, class| if row[class] > row[best] { class } else { best },
-            ) as u8
+            let better = |best, class| if row[class] > row[best] { class } else { best };
+            (1..classes).fold(0, better) as u8
         };
         Ok(Self {
             classes: probabilities.iter().map(most_probable).collect(),
@@ -85,24 +89,50 @@ impl Predictions {
         })
     }
 
-    /// How well these predictions fit the labels of `dataset`.
+    /// How well these predictions fit the labels of `dataset`. The loss is NaN where a probability
+    /// is.
     ///
     /// # Errors
     /// When they are not of as many images as it has, or it has none.
     pub fn evaluate(&self, dataset: &Dataset) -> Result<Evaluation> {
+        self.check()?;
         let losses = dataset.labels().iter().zip(&self.probabilities);
-        // A probability that has become 0 costs as much as the least that f32 can hold.
+        // A probability that has become 0 costs as much as the least that f32 can hold. A NaN is
+        // not less than that number, and stays.
+        let cost = |probability: f32| match probability < f32::MIN_POSITIVE {
+            true => -f64::from(f32::MIN_POSITIVE).ln(),
+            false => -f64::from(probability).ln(),
+        };
+        if let Some(row) = (self.probabilities.iter()).find(|row| row.len() != dataset.classes()) {
+            return Err(Error::Invalid(format!(
+                "these predictions are of {} classes, but the images of {}",
+                row.len(),
+                dataset.classes()
+            )));
+        }
         let loss: f64 = losses
-            .map(|(&label, row)| -f64::from(row[usize::from(label)].max(f32::MIN_POSITIVE)).ln())
+            .map(|(&label, row)| cost(row[usize::from(label)]))
             .sum();
         Evaluation::of(dataset, &self.classes, loss)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (probabilities, classes) = (self.probabilities.len(), self.classes.len());
+        if probabilities == classes {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "these predictions hold {} of probabilities, but {}: each image needs one of both",
+            counted(probabilities, "row"),
+            counted(classes, "class number")
+        )))
     }
 }
 
 impl Evaluation {
     /// From the class that each image of `dataset` was called, and the sum of their losses.
     fn of(dataset: &Dataset, classes: &[u8], loss: f64) -> Result<Self> {
-        let confusion = ConfusionMatrix::new(dataset.labels(), classes)?;
+        let confusion = ConfusionMatrix::of(dataset, classes)?;
         refuse_empty(dataset)?;
         Ok(Self {
             loss: (loss / dataset.len() as f64) as f32,
@@ -122,7 +152,7 @@ fn refuse_empty(dataset: &Dataset) -> Result<()> {
 /// Measures `model` on `dataset`, without dropout.
 ///
 /// # Errors
-/// When the dataset is empty or the network does not end in 10 scores; [`Error::Interrupted`].
+/// When the dataset is empty, or the network does not take its images or give a score for each of its classes; [`Error::Interrupted`].
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
     measure(model, dataset, Some(&Interruptible::begin()))
 }
@@ -156,11 +186,10 @@ pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
     };
     let stop = Interruptible::begin();
     for_each_batch(model, dataset, Some(&stop), |logits, _| {
-        for row in candle_nn::ops::softmax(logits, D::Minus1)?.to_vec2::<f32>()? {
-            predictions
-                .probabilities
-                .push(row.try_into().expect("for_each_batch checks the width"));
-        }
+        let probabilities = candle_nn::ops::softmax(logits, D::Minus1)?;
+        predictions
+            .probabilities
+            .extend(probabilities.to_vec2::<f32>()?);
         predictions.classes.extend(argmax(logits)?);
         Ok(())
     })?;
@@ -174,6 +203,7 @@ fn for_each_batch(
     mut visit: impl FnMut(&Tensor, &Tensor) -> Result<()>,
 ) -> Result<()> {
     refuse_empty(dataset)?;
+    model.check_data(dataset)?;
     let indices: Vec<usize> = (0..dataset.len()).collect();
     for indices in indices.chunks(BATCH) {
         if stop.is_some_and(Interruptible::requested) {

@@ -41,6 +41,43 @@ impl EpochRecord {
     }
 }
 
+/// The steps of an epoch that are done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EpochSoFar {
+    /// Training images of the whole epoch.
+    pub(crate) images: usize,
+    pub(crate) steps: usize,
+    pub(crate) images_seen: usize,
+    pub(crate) loss_sum: f64,
+    pub(crate) correct: usize,
+    pub(crate) seconds: f64,
+}
+
+impl EpochSoFar {
+    pub(crate) fn new(images: usize) -> Self {
+        Self {
+            images,
+            steps: 0,
+            images_seen: 0,
+            loss_sum: 0.0,
+            correct: 0,
+            seconds: 0.0,
+        }
+    }
+
+    pub(crate) fn loss(&self) -> f32 {
+        (self.loss_sum / self.images_seen as f64) as f32
+    }
+
+    pub(crate) fn accuracy(&self) -> f32 {
+        self.correct as f32 / self.images_seen as f32
+    }
+
+    pub(crate) fn images_per_second(&self) -> f64 {
+        self.images_seen as f64 / self.seconds
+    }
+}
+
 /// The epochs of a training run, in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {

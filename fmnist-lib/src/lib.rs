@@ -4,16 +4,17 @@
 //!
 //! ```text
 //!   four IDX files          60,000 + 10,000 images of 28×28 bytes, 10 classes
-//!        │  dataset         find or download, parse, check by SHA-256
+//!        │  dataset         find or download, parse, check by SHA-256; other datasets, folders of pictures
 //!        ▼
 //!   Dataset (u8)
 //!        │  preprocess      random 80:20 split, shuffled and augmented batches, pixels / 255
 //!        ▼
 //!   Tensor (batch, 28, 28, 1)
-//!        │  nn, model       layers, ModelSpec (a list of layers), Model (its weights)
+//!        │  nn, model       layers, ModelSpec (layers and branches), Model (its weights)
+//!        │  plan            the stages that compute it on the CPU, in kernels of our own
 //!        ▼
 //!   scores (batch, 10)
-//!        │  train, optim    cross-entropy, Adam, early stopping, checkpoints
+//!        │  train, optim    cross-entropy, Adam and others, early stopping, checkpoints
 //!        ▼
 //!   History                 loss and accuracy of each epoch
 //!        │  evaluate,       accuracy, confusion matrix, the report's table beside ours
@@ -37,9 +38,15 @@
 //! One seed decides the split, the initial weights, the order of the images and what dropout drops:
 //! the same seed gives the same bits on the same build and machine, whatever the number of threads.
 //!
+//! A notebook keeps a variable for the next cell only where its type can be written down. A closure
+//! has no such type: write a `fn` instead, or put the closure and what uses it between braces.
+//! Every type of this crate can be written down, and so can a [`Result`] of them.
+//!
 //! In a notebook, use Candle only as [`candle_core`] and [`candle_nn`] from here. A `:dep` on Candle
 //! of your own would be a second copy, whose tensors get the same ids as ours: gradients would be
 //! mixed up without a word.
+
+#![forbid(unsafe_code)]
 
 mod augment;
 mod config;
@@ -50,16 +57,19 @@ mod evaluate;
 mod files;
 mod history;
 mod interrupt;
+mod loss;
 mod metrics;
 mod model;
 mod nn;
 mod notebook;
 mod optim;
+mod plan;
 pub mod plot;
 mod preprocess;
 mod report;
 mod schedule;
 mod seed;
+mod stored;
 mod sweep;
 mod table;
 mod train;
@@ -68,29 +78,32 @@ pub use augment::Augmentation;
 pub use candle_core;
 pub use candle_nn;
 pub use config::{EarlyStopping, FitConfig, Verbose, quick};
-pub use dataset::{CLASS_NAMES, CLASSES, Dataset, FashionMnist, PIXELS, SIDE};
+pub use dataset::{
+    CLASS_NAMES, CLASSES, Cifar10, Dataset, Emnist, FashionMnist, Kmnist, Mnist, PIXELS, SIDE,
+    TrainTest,
+};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Predictions, evaluate, predict};
 pub use history::{EpochRecord, History};
 pub use metrics::ConfusionMatrix;
-pub use model::{
-    AnyLayer, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer,
-};
+pub use model::{Block, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer};
 pub use nn::{
-    Activation, BatchNorm, Conv2d, Dense, Dropout, Flatten, Init, Layer, MaxPool2d, Pass, Step,
+    Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
+    GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape, Step, UpSampling2d,
     Weight, ZeroPadding2d,
 };
 pub use notebook::ShowTensor;
+pub use optim::{
+    Adadelta, Adagrad, Adam, AnyOptimizer, Clip, Nadam, Optimizer, RmsProp, Sgd, Update,
+};
 pub use preprocess::{Scaling, Split};
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use schedule::Schedule;
-pub use sweep::{Sweep, SweepResults, SweepRun, Trial};
+pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    Callback, Ended, GradientNoise, Run, StepRecord, fit, fit_with, gradient_noise, range_test,
-    resume,
+    Callback, Ended, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with,
+    gradient_noise, range_test, resume,
 };
 
 #[doc(hidden)] // for the fuzz target and the tests
 pub use dataset::{IdxContent, parse_idx};
-#[doc(hidden)] // for the benchmark
-pub use nn::kernels;

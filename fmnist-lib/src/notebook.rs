@@ -6,13 +6,14 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use candle_core::Tensor;
 
+use crate::dataset::Shape;
 use crate::display::emit;
 use crate::model::thousands;
-use crate::plot::{self, Figure, thumbnail};
-use crate::table::{Table, escape};
+use crate::plot::{self, Figure, Picture};
+use crate::table::{Table, counted, escape, plural};
 use crate::{
-    CLASS_NAMES, Comparison, ConfusionMatrix, Dataset, Evaluation, FashionMnist, History, Model,
-    Result, Run, Summary, SweepResults,
+    Comparison, ConfusionMatrix, Dataset, Evaluation, History, Model, Result, Run, Summary,
+    SweepResults, TrainTest,
 };
 
 impl Figure {
@@ -107,9 +108,10 @@ impl Summary {
         });
         let table = Table::new(["Layer", "Output", "Parameters"], rows.collect());
         format!(
-            "<p><b>{}</b>: {} parameters</p>{}",
+            "<p><b>{}</b>: {} {}</p>{}",
             escape(&self.model),
             thousands(self.parameters()),
+            plural(self.parameters(), "parameter"),
             table.to_html()
         )
     }
@@ -118,15 +120,7 @@ impl Summary {
 impl Model {
     /// Shows the layers, and what training has reached, as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        let history = self.history();
-        let state = match history.last() {
-            None => "Not trained yet.".to_owned(),
-            Some(last) => format!(
-                "Trained for {} epochs: {}.",
-                history.epochs.len(),
-                last.measures()
-            ),
-        };
+        let state = state(&self.history());
         match self.spec().summary() {
             Ok(summary) => emit(&[
                 ("text/html", &format!("{}<p>{state}</p>", summary.to_html())),
@@ -134,6 +128,18 @@ impl Model {
             ]),
             Err(error) => emit(&[("text/plain", &error.to_string())]),
         }
+    }
+}
+
+/// What training has reached.
+fn state(history: &History) -> String {
+    match history.last() {
+        None => "Not trained yet.".to_owned(),
+        Some(last) => format!(
+            "Trained for {}: {}.",
+            counted(history.epochs.len(), "epoch"),
+            last.measures()
+        ),
     }
 }
 
@@ -145,7 +151,7 @@ impl Dataset {
     }
 }
 
-impl FashionMnist {
+impl TrainTest {
     /// Shows how many images there are of each class, and one of each, as the value of a notebook
     /// cell.
     pub fn evcxr_display(&self) {
@@ -154,28 +160,34 @@ impl FashionMnist {
 }
 
 fn show_images(parts: &[(&str, &Dataset)]) {
-    let counts = parts.iter().map(|(name, data)| {
-        let mut count = [0; CLASS_NAMES.len()];
-        (data.labels().iter()).for_each(|&label| count[usize::from(label)] += 1);
-        (*name, data.len(), count)
-    });
+    let counts = (parts.iter()).map(|(name, data)| (*name, data.len(), data.class_counts()));
     let counts: Vec<_> = counts.collect();
     let text: Vec<String> = counts
         .iter()
         .map(|(name, total, _)| format!("{name}: {}", thousands(*total)))
         .collect();
-    let text = format!("{}, of 28×28 pixels, in 10 classes", text.join(", "));
-    let rows = CLASS_NAMES.iter().enumerate().map(|(class, name)| {
-        let of_class = |counts: &(&str, usize, [usize; 10])| thousands(counts.2[class]);
-        let numbers: Vec<String> = counts.iter().map(of_class).collect();
-        let examples = parts[0].1;
-        let first = (examples.labels().iter()).position(|&label| usize::from(label) == class);
-        let picture = first.map_or_else(String::new, |index| {
-            let png = STANDARD.encode(thumbnail(examples.image(index)));
-            format!("<img alt=\"{name}\" src=\"data:image/png;base64,{png}\" width=\"42\">")
+    let examples = parts[0].1;
+    let text = format!(
+        "{}, of {} pixels, in {} classes",
+        text.join(", "),
+        Shape(examples.shape()).to_string().replace('x', "×"),
+        examples.classes()
+    );
+    let rows = examples
+        .class_names()
+        .iter()
+        .enumerate()
+        .map(|(class, name)| {
+            let name = escape(name);
+            let of_class = |counts: &(&str, usize, Vec<usize>)| thousands(counts.2[class]);
+            let numbers: Vec<String> = counts.iter().map(of_class).collect();
+            let first = (examples.labels().iter()).position(|&label| usize::from(label) == class);
+            let picture = first.map_or_else(String::new, |index| {
+                let png = STANDARD.encode(Picture::new(examples, index).png());
+                format!("<img alt=\"{name}\" src=\"data:image/png;base64,{png}\" width=\"42\">")
+            });
+            [format!("{class} {name}"), picture, numbers.join(" / ")]
         });
-        [format!("{class} {name}"), picture, numbers.join(" / ")]
-    });
     let names: Vec<&str> = counts.iter().map(|counts| counts.0).collect();
     let table = Table::new(["class", "the first", &names.join(" / ")], rows.collect());
     emit(&[
@@ -193,5 +205,41 @@ pub trait ShowTensor {
 impl ShowTensor for Tensor {
     fn evcxr_display(&self) {
         emit(&[("text/plain", &self.to_string())]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::state;
+    use crate::{EpochRecord, History};
+
+    #[test]
+    fn a_model_says_how_long_it_was_trained() {
+        let record = |epoch| EpochRecord {
+            epoch,
+            loss: 0.5,
+            accuracy: 0.8,
+            val_loss: None,
+            val_accuracy: None,
+            learning_rate: 0.001,
+            seconds: 1.0,
+            images_per_second: 1.0,
+        };
+        let after = |epochs: usize| {
+            state(&History {
+                epochs: (1..=epochs).map(record).collect(),
+            })
+        };
+        assert_eq!(after(0), "Not trained yet.");
+        assert!(
+            after(1).starts_with("Trained for 1 epoch: "),
+            "{}",
+            after(1)
+        );
+        assert!(
+            after(2).starts_with("Trained for 2 epochs: "),
+            "{}",
+            after(2)
+        );
     }
 }

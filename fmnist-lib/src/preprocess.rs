@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::augment::Augmentation;
 use crate::seed::{Purpose, generator};
-use crate::{CLASSES, Dataset, Error, PIXELS, Result, SIDE};
+use crate::table::counted;
+use crate::{Dataset, Error, PIXELS, Result, SIDE};
 
 /// How a pixel (0 to 255) becomes a network input.
 ///
@@ -30,7 +31,12 @@ pub enum Scaling {
 }
 
 impl Scaling {
-    /// Standardisation to mean 0 and deviation 1 over the pixels of `training`.
+    /// Standardisation to mean 0 and deviation 1 over the pixels of `training`. Where all pixels are
+    /// alike they have no deviation, and 1 stands in its place, as in scikit-learn's
+    /// `StandardScaler`: each of them becomes 0.
+    ///
+    /// Without any images both values are NaN, which [`build`](crate::ModelSpec::build) and
+    /// [`apply`](Self::apply) refuse.
     pub fn standard(training: &Dataset) -> Self {
         let count = training.images().len() as f64;
         let mean = training.images().iter().map(|&p| f64::from(p)).sum::<f64>() / count;
@@ -40,32 +46,60 @@ impl Scaling {
             .map(|&p| (f64::from(p) - mean).powi(2))
             .sum::<f64>()
             / count;
+        let deviation = match variance.sqrt() as f32 {
+            0.0 => 1.0,
+            deviation => deviation,
+        };
         Self::Standard {
             mean: mean as f32,
-            deviation: variance.sqrt() as f32,
+            deviation,
         }
     }
 
-    /// Pixels to a tensor of shape (images, 28, 28, 1), `f32`, on `device`.
+    /// Refuses what would make NaN or infinities of pixels.
+    pub(crate) fn check(self) -> Result<()> {
+        let finite = self.scale(0).is_finite() && self.scale(255).is_finite();
+        match self {
+            Self::Standard { mean, deviation } if deviation <= 0.0 || !finite => {
+                Err(Error::Invalid(format!(
+                    "pixels cannot be scaled by a mean of {mean} and a deviation of {deviation}: \
+                     the deviation must be above 0, and the results finite; Scaling::standard \
+                     takes both from a dataset that has images"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Pixels of 28×28 images to a tensor of shape (images, 28, 28, 1), `f32`, on `device`. For images of
+    /// another shape, see [`Dataset::to_tensor`].
     ///
     /// # Errors
-    /// When `pixels` is not a whole number of images, or the device is out of memory.
+    /// When `pixels` is not a whole number of images, the values of [`Standard`](Self::Standard)
+    /// cannot work, or the device is out of memory.
     pub fn apply(self, pixels: &[u8], device: &Device) -> Result<Tensor> {
+        self.check()?;
         if !pixels.len().is_multiple_of(PIXELS) {
             return Err(Error::Invalid(format!(
-                "{} bytes are not a whole number of {SIDE}x{SIDE} images",
-                pixels.len()
+                "a whole number of {SIDE}x{SIDE} images cannot be made of {}: each needs {PIXELS}",
+                counted(pixels.len(), "byte")
             )));
         }
-        self.gather::<&[u8]>(pixels.chunks(PIXELS).collect(), device)
+        self.gather::<&[u8]>(pixels.chunks(PIXELS).collect(), [SIDE, SIDE, 1], device)
     }
 
-    /// Some images, 784 pixels each, to a tensor of shape (images, 28, 28, 1).
-    fn gather<I: AsRef<[u8]> + Sync>(self, images: Vec<I>, device: &Device) -> Result<Tensor> {
+    /// Some images of a shape to a tensor of shape (images, height, width, channels).
+    fn gather<I: AsRef<[u8]> + Sync>(
+        self,
+        images: Vec<I>,
+        shape: [usize; 3],
+        device: &Device,
+    ) -> Result<Tensor> {
         let table: [f32; 256] = std::array::from_fn(|pixel| self.scale(pixel as u8));
-        let mut scaled = vec![0.0; images.len() * PIXELS];
+        let pixels = shape.iter().product();
+        let mut scaled = vec![0.0; images.len() * pixels];
         scaled
-            .par_chunks_mut(PIXELS)
+            .par_chunks_mut(pixels)
             .zip(&images)
             .for_each(|(scaled, image)| {
                 for (value, &pixel) in scaled.iter_mut().zip(image.as_ref()) {
@@ -74,7 +108,7 @@ impl Scaling {
             });
         Ok(Tensor::from_vec(
             scaled,
-            (images.len(), SIDE, SIDE, 1),
+            (images.len(), shape[0], shape[1], shape[2]),
             device,
         )?)
     }
@@ -134,9 +168,11 @@ impl Split {
                 0
             }
         };
-        let mut quota = [0_usize; CLASSES];
+        let mut quota = vec![0_usize; dataset.classes()];
         order.iter().for_each(|&index| quota[group(index)] += 1);
-        quota = quota.map(|size| (size as f64 * self.train_fraction).round() as usize);
+        for size in &mut quota {
+            *size = (*size as f64 * self.train_fraction).round() as usize;
+        }
         let (train, validation): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|&index| {
             let left = &mut quota[group(index)];
             let train = *left > 0;
@@ -145,12 +181,25 @@ impl Split {
         });
         if train.is_empty() || validation.is_empty() {
             return Err(Error::Invalid(format!(
-                "a training fraction of {} leaves one side of {} images empty",
+                "a training fraction of {} of {} leaves one side empty",
                 self.train_fraction,
-                dataset.len()
+                counted(dataset.len(), "image")
             )));
         }
         Ok((dataset.select(&train)?, dataset.select(&validation)?))
+    }
+}
+
+impl Dataset {
+    /// All images as a tensor of shape (images, height, width, channels), `f32`, on `device`, their pixels
+    /// scaled as a network takes them: [`ModelSpec::input_scaling`](crate::ModelSpec::input_scaling).
+    ///
+    /// # Errors
+    /// When the values of [`Scaling::Standard`] cannot work, or the device is out of memory.
+    pub fn to_tensor(&self, scaling: Scaling, device: &Device) -> Result<Tensor> {
+        scaling.check()?;
+        let images = self.images().chunks(self.pixels()).collect();
+        scaling.gather::<&[u8]>(images, self.shape(), device)
     }
 }
 
@@ -161,7 +210,7 @@ pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
     order
 }
 
-/// One batch as tensors: inputs (batch, 28, 28, 1) `f32` and labels (batch) `u32`. `indices` must be
+/// One batch as tensors: inputs (batch, height, width, channels) `f32` and labels (batch) `u32`. `indices` must be
 /// within the dataset.
 pub(crate) fn batch(
     dataset: &Dataset,
@@ -171,7 +220,7 @@ pub(crate) fn batch(
 ) -> Result<(Tensor, Tensor)> {
     let images = indices.iter().map(|&index| dataset.image(index)).collect();
     Ok((
-        scaling.gather::<&[u8]>(images, device)?,
+        scaling.gather::<&[u8]>(images, dataset.shape(), device)?,
         labels(dataset, indices, device)?,
     ))
 }
@@ -190,7 +239,7 @@ pub(crate) fn augmented_batch(
     }
     let images = augmentation.images(dataset, indices, seed, epoch);
     Ok((
-        scaling.gather(images, device)?,
+        scaling.gather(images, dataset.shape(), device)?,
         labels(dataset, indices, device)?,
     ))
 }

@@ -49,9 +49,12 @@ impl Table {
     }
 }
 
-/// Text as HTML.
+/// Text as HTML or SVG, also in the quotes of an attribute.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 /// The same without pictures and frames, for terminals.
@@ -75,6 +78,17 @@ impl fmt::Display for Table {
     }
 }
 
+/// A number of things: `1 image`, `2 images`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {}", plural(number, noun))
+}
+
+/// The word for `number` things; `noun` is the word for one, and takes an s.
+pub(crate) fn plural(number: usize, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{noun}{s}")
+}
+
 /// Each name once, in the order of their first places.
 pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut distinct = Vec::new();
@@ -86,10 +100,20 @@ pub(crate) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     distinct
 }
 
+/// The mean; where the sum is more than the largest number, too.
+pub(crate) fn mean(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let sum: f64 = values.iter().sum();
+    match sum.is_finite() {
+        true => sum / count,
+        false => values.iter().map(|value| value / count).sum(),
+    }
+}
+
 /// Mean ± standard deviation of the sample, or the one value there is.
 pub(crate) fn mean_and_deviation(values: Vec<f64>, digits: usize) -> String {
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
+    let mean = mean(&values);
     match values.len() {
         0 => "–".to_owned(),
         1 => format!("{mean:.digits$}"),

@@ -1,50 +1,57 @@
 """What is said about cells between Jupyter and evcxr, put right.
 
-evcxr answers "ok" for a cell that panicked or that left through `?`. So each cell gets a marker
-variable in front of its code: evcxr stores a cell's new variables only when the cell reached its
-end, and `:vars` then tells. Such a cell becomes an error, like one that did not compile, and ends
-"Run all". Lines that begin with DISPLAY are pictures and progress of a cell that is still running.
+evcxr answers "ok" for a cell that panicked or that left through `?`. streams.py sees evcxr's words for both,
+so such a cell becomes an error, like one that did not compile, and ends "Run all". What cells print and show
+comes from streams.py as well; output.py publishes it. source.py says what is put into a cell.
 """
 
-import json
 import re
-import time
 from collections import deque
 
 import errors
+from output import Output
+from source import OURS, Prepared, Sources
 
-MARKER = "cell_reached_its_end"
-DISPLAY = "FMNIST_DISPLAY "
-LATE = 0.05  # seconds; evcxr forwards a cell's streams without waiting for them
-SOON = 0.005  # the same, after a cell that went well
-TICK = 0.1  # how often to look after the kernel's process
+TICK = 0.1  # seconds: how often to look after the kernel's process
 
 
 class Cell:
     """A cell that runs, from its request to its reply."""
 
-    def __init__(self, idents, request, number, loaded):
-        self.idents, self.request, self.number, self.loaded = idents, request, number, loaded
+    def __init__(self, idents, request, number, head):
+        self.idents, self.request, self.number, self.head = idents, request, number, head
         self.header, self.code = request["header"], request["content"]["code"]
-        self.head = commands(self.code)
+        self.prepared = None  # what evcxr gets in its place
         self.stopped = None  # by Stop, and in what state; see interrupt.py
-        self.reply = self.idle = None  # messages held back until all is known
-        self.errors, self.stderr = [], ""
-        self.check, self.ended, self.until = None, False, None
+        self.reply = self.idle = None  # held back until all is known
+        self.errors = []
+        self.began, self.panicked, self.left = False, False, False
+
+    def begin(self):
+        """Its code runs: for a second time where evcxr has found variables of a type that is no more."""
+        self.began, self.panicked, self.left = True, False, False
 
     @property
-    def checked(self):
+    def is_code(self):
         return self.head is not None
+
+
+class Hidden:
+    """A request of the relay's own, of which the notebook sees nothing."""
+
+    def __init__(self, message, then):
+        self.id, self.then = message["header"]["msg_id"], then
+        self.text, self.errors, self.reply = "", [], None
 
 
 class Cells:
     """The cells of one kernel, one at a time."""
 
     def __init__(self, relay):
-        self.relay, self.waiting, self.running = relay, deque(), None
-        self.number, self.shown = 0, set()
-        self.last = {}  # by the id of a check: the header of the cell that was checked
+        self.relay, self.waiting, self.running, self.hidden = relay, deque(), None, None
+        self.number = 0
         self.info = None  # what the kernel says of itself
+        self.sources, self.output = Sources(), Output(self)
 
     # From Jupyter.
 
@@ -55,6 +62,9 @@ class Cells:
             self.publish("status", {"execution_state": "busy"}, self.running.header)
             return
         self.waiting.append((idents, message))
+        if self.running and message["header"]["msg_type"] == "execute_request":
+            if message["header"]["session"] != self.running.header["session"]:
+                self.output.watch(message["header"], self.running.code)
         self.next()
 
     def publish(self, kind, content, parent):
@@ -76,122 +86,150 @@ class Cells:
                 self.relay.to_kernel(message, idents)
                 continue
             self.number += 1
-            cell = self.running = Cell(idents, message, self.number, self.relay.interrupt.loaded())
-            code = marked(cell.code, cell.head) if cell.checked else cell.code
-            self.relay.to_kernel({**message, "content": {**message["content"], "code": code}}, idents)
+            self.running = Cell(idents, message, self.number, commands(message["content"]["code"]))
+            self.output.begin(self.running)
+            self.start(self.running)
+
+    def start(self, cell):
+        if not cell.is_code:
+            cell.prepared = Prepared(cell.code)
+            return self.send(cell)
+        cell.prepared = self.sources.prepare(cell.code, cell.head)
+        changed = self.sources.redefined(cell.prepared)
+        if changed:
+            self.ask(":vars", lambda hidden: self.drop_variables(cell, changed, hidden))
+        else:
+            self.send(cell)
+
+    def send(self, cell):
+        content = {**cell.request["content"], "code": cell.prepared.code}
+        self.relay.to_kernel({**cell.request, "content": content}, cell.idents)
+
+    # A variable of a type that is defined anew would be read as what it is not: evcxr sees that where a
+    # type's name or path changes, and not where only its fields do.
+
+    def drop_variables(self, cell, changed, hidden):
+        variables = [line.split(":", 1) for line in hidden.text.splitlines() if ":" in line]
+        lost = [name for name, kind in variables if any(re.search(rf"\b{one}\b", kind) for one in changed)]
+        if not lost:
+            return self.send(cell)
+        code = "".join(f"drop({name});" for name in lost)
+        self.ask(code, lambda hidden: self.dropped(cell, lost, hidden))
+
+    def dropped(self, cell, lost, hidden):
+        if hidden.errors:
+            return self.refuse(cell, lost)
+        for name in lost:
+            self.output.text("stderr", f"The type of the variable {name} was redefined, so was lost.\n".encode())
+        self.send(cell)
+
+    def refuse(self, cell, lost):
+        cell.errors = [errors.error("Error", "a type is defined anew while variables of the old one live",
+                                    f"Drop these first, in a cell of its own: {', '.join(lost)}")]
+        cell.reply = self.relay.session.msg("execute_reply", {"status": "error"}, cell.header)
+        cell.idle = self.relay.session.msg("status", {"execution_state": "idle"}, cell.header)
+        self.conclude(cell)
+
+    def ask(self, code, then):
+        message = self.relay.back_session.msg("execute_request", {"code": code, "silent": False})
+        self.hidden = Hidden(message, then)
+        self.relay.to_kernel(message)
+
+    def answered(self, kind, content):
+        """A message about the hidden request."""
+        hidden = self.hidden
+        if kind == "execute_result":
+            hidden.text += content["data"].get("text/plain", "")
+        elif kind == "error":
+            hidden.errors.append(content)
+        elif kind == "execute_reply":
+            hidden.reply = content
+        elif kind == "status" and content["execution_state"] == "idle":
+            self.hidden = None
+            hidden.then(hidden)
 
     # From evcxr.
 
     def replied(self, idents, message):
-        cell, parent = self.running, message["parent_header"].get("msg_id")
-        if cell and parent == cell.header["msg_id"]:
+        cell, parent, content = self.running, message["parent_header"].get("msg_id"), message["content"]
+        if self.hidden and parent == self.hidden.id:
+            self.answered("execute_reply", content)
+        elif cell and parent == cell.header["msg_id"]:
             cell.reply = message
-            if cell.checked and message["content"]["status"] == "ok":
-                cell.check = self.relay.back_session.msg("execute_request", {"code": ":vars", "silent": False})
-                self.last = {cell.check["header"]["msg_id"]: cell.header}
-                self.relay.to_kernel(cell.check)
-            elif cell.idle:
-                self.wait(SOON)
-        elif parent not in self.last:
+            self.conclude(cell)
+        elif idents:
             if message["header"]["msg_type"] == "kernel_info_reply":
-                self.info = message["content"]
+                self.info = content
+            elif message["header"]["msg_type"] == "complete_reply":
+                without_ours(content)
             self.relay.reply(message, idents)
 
     def published(self, message):
         cell, kind = self.running, message["header"]["msg_type"]
         parent, content = message["parent_header"].get("msg_id"), message["content"]
-        if parent in self.last:
-            if kind == "stream":
-                message["parent_header"] = self.last[parent]
-                self.stream(message)
-            elif kind == "execute_result" and cell:
-                cell.ended = f"{MARKER}:" in content["data"].get("text/plain", "")
-            elif kind == "status" and content["execution_state"] == "idle" and cell:
-                self.wait(SOON if cell.ended else LATE)
-            return
-        if not cell or parent != cell.header["msg_id"]:
-            self.relay.publish(message)
-        elif kind == "stream":
-            self.stream(message)
+        if self.hidden and parent == self.hidden.id:
+            self.answered(kind, content)
+        elif not cell or parent != cell.header["msg_id"]:
+            if kind != "stream":  # the end of a hidden request's
+                self.relay.publish(message)
+        elif kind == "stream":  # of evcxr itself: it says what went wrong behind the scenes
+            self.output.text(content["name"], content["text"].encode())
         elif kind == "error":
             cell.errors.append(content)
         elif kind == "status" and content["execution_state"] == "idle":
             cell.idle = message
-            if cell.reply and not cell.check:
-                self.wait(SOON)
+            self.conclude(cell)
         else:
             if kind == "execute_input":
                 content["code"] = cell.code
             if "execution_count" in content:
                 content["execution_count"] = cell.number
-            if kind == "execute_result":
-                content["data"] = {mime: unmarked(data) for mime, data in content["data"].items()}
             self.relay.publish(message)
 
-    def stream(self, message):
-        cell, name, text = self.running, message["content"]["name"], message["content"]["text"]
-        if cell and cell.until:
-            self.wait(LATE if name == "stderr" else SOON)
-        if name == "stdout" and text.startswith(DISPLAY):
-            self.display(message)
-        elif name == "stderr" and cell:
-            # The last words may be those of an error, which is shown as one.
-            cell.stderr += text
-        else:
-            self.relay.publish(message)
-
-    def display(self, message):
-        """Shows an output for the first time or in the place of the one it replaces."""
-        try:
-            output = json.loads(message["content"]["text"].removeprefix(DISPLAY))
-            content = {"data": output["data"], "metadata": {}, "transient": {"display_id": output["id"]}}
-        except (ValueError, KeyError, TypeError):  # something else that was printed
-            self.relay.publish(message)
-            return
-        kind = "update_display_data" if output["id"] in self.shown else "display_data"
-        self.shown.add(output["id"])
-        self.publish(kind, content, message["parent_header"])
+    def streamed(self, kind, content):
+        """From the process that runs the cells; see PROTOCOL.md for the kinds."""
+        cell = self.running
+        if kind in (b"o", b"e"):
+            self.output.text("stdout" if kind == b"o" else "stderr", content)
+        elif kind == b"C":
+            self.output.content(content)
+        elif kind == b"D":
+            self.output.live(content)
+        elif kind == b"I":
+            self.relay.ask_for_input(cell)
+        elif cell and not self.hidden:
+            if kind == b"B":
+                cell.begin()
+            elif kind == b"P":
+                cell.panicked = True
+            elif kind == b"Q":
+                cell.left = True
 
     # As time passes.
 
-    def wait(self, seconds):
-        self.running.until = time.monotonic() + seconds
-
     def patience(self):
-        """For how many milliseconds there is nothing to do, unless a message comes."""
-        cell = self.running
-        if cell and cell.until:
-            return max(0, cell.until - time.monotonic()) * 1000
-        return TICK * 1000
-
-    def quiet(self):
-        """No message has come for as long as there was patience for."""
-        cell = self.running
-        if not cell:
-            return
-        if cell.until:
-            if time.monotonic() >= cell.until:
-                self.conclude(cell)
-        elif cell.stderr and not errors.is_panic(cell.stderr):
-            self.print_stderr(cell)
-
-    def print_stderr(self, cell):
-        self.publish("stream", {"name": "stderr", "text": errors.short(cell.stderr)}, cell.header)
-        cell.stderr = ""
+        """For how many seconds there is nothing to do, unless a message comes."""
+        return min(TICK, self.output.patience())
 
     def conclude(self, cell):
-        error = errors.of(cell)
-        if cell.stderr:
-            self.print_stderr(cell)
+        """Ends a cell of which evcxr has said all. What it has printed has been sent before that."""
+        if not (cell.reply and cell.idle):
+            return
+        self.relay.streams.drain(self.streamed)
+        error = errors.of(cell, self.output)
+        if error and errors.LOST in error["traceback"]:
+            self.relay.streams.connect()  # to the next process, which evcxr has started by now
+        self.output.end(cell.prepared.shows_value and not error)
         if error:
             self.publish("error", error, cell.header)
             content = {"status": "error", **error}
         else:
+            self.sources.commit(cell.prepared)
             content = {"status": "ok", "user_expressions": {}, "payload": []}
         cell.reply["content"] = {**content, "execution_count": cell.number}
         self.relay.reply(cell.reply, cell.idents)
         self.relay.publish(cell.idle)
-        self.running = None
+        self.running, self.relay.asked = None, False
         if error and cell.request["content"].get("stop_on_error", True):
             self.abort()
         self.next()
@@ -203,13 +241,15 @@ class Cells:
             if message["header"]["msg_type"] != "execute_request":
                 self.waiting.append((idents, message))
                 continue
+            if message["header"] in self.output.watchers:
+                self.output.leave(message["header"])
             self.answer(idents, message, "execute_reply", {"status": "aborted"})
 
 
 def commands(code):
     """How many lines of a cell are its leading commands (`:dep`); None where nothing else is there."""
     head = 0
-    for number, line in enumerate(code.splitlines(), 1):
+    for number, line in enumerate(code.split("\n"), 1):
         if line.lstrip(" ").startswith((":", "!")):
             head = number
         elif line.strip() and not line.startswith("//"):
@@ -217,19 +257,15 @@ def commands(code):
     return None
 
 
-def marked(code, head):
-    """The cell with the marker behind its leading commands, on a line of its own."""
-    lines = code.splitlines()
-    return "\n".join([*lines[:head], f"let {MARKER}: bool = true;", *lines[head:]])
-
-
 def behind_word(code, cursor_pos, **more):
     """evcxr knows what a name means only when the cursor is behind it."""
     return {"code": code, "cursor_pos": cursor_pos + re.match(r"\w*", code[cursor_pos:]).end(), **more}
 
 
-def unmarked(text):
-    """What `:vars` lists, without the marker."""
-    if not isinstance(text, str) or MARKER not in text:
-        return text
-    return re.sub(rf"<tr><td>{MARKER}</td><td>bool</td><tr>|^{MARKER}: bool\n", "", text, flags=re.MULTILINE)
+def without_ours(content):
+    """Completions without the names that are put into cells."""
+    content["matches"] = [one for one in content.get("matches", []) if not one.startswith(OURS)]
+    types = content.get("metadata", {}).get("_jupyter_types_experimental")
+    if types:
+        content["metadata"]["_jupyter_types_experimental"] = [
+            one for one in types if not one.get("text", "").startswith(OURS)]

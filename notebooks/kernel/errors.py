@@ -3,22 +3,25 @@
 import re
 
 from interrupt import COMPILING
+from source import OURS
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PANIC = re.compile(r"\n?^thread '[^']*' (?:\(\d+\) )?panicked at (\S+?):\d+:?\n(.*?)\n?"
                    r"(?:^stack backtrace:\n.*?)?(?:^note: [^\n]*\n?)*\Z", re.MULTILINE | re.DOTALL)
 BACKTRACE = re.compile(r"^ +\d+: .*\n?|^ +at .*\n?", re.MULTILINE)  # of an error of Candle's
 DIED = re.compile(r"(.*?)Subprocess terminated with status: (.*)", re.DOTALL)
-LOST = "All variables and functions are lost: run the notebook again from its first cell."
+LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
+LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace = true }"
 HINTS = [
-    (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`", re.DOTALL),
-     'Load the library first, in a cell above: :dep fmnist-lib = { path = "../fmnist-lib" }'),
+    (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
+                re.DOTALL), LOAD),
 ]
 
 
-def of(cell):
+def of(cell, output):
     """The content of Jupyter's `error` message for a cell that has ended; None where all went well."""
-    text = "\n".join("\n".join(error["traceback"]) or error["evalue"] for error in cell.errors)
+    theirs = [error for error in cell.errors if OURS not in error["evalue"]]
+    text = "\n".join("\n".join(error["traceback"]) or error["evalue"] for error in theirs)
     died = DIED.search(text)
     if cell.stopped and died:
         return error("Interrupted", "the cell's process was ended", LOST,
@@ -26,49 +29,52 @@ def of(cell):
     if cell.stopped == COMPILING and text:
         return error("Interrupted", "the cell was still being compiled", "Nothing of it was run, and nothing is lost.")
     if died:
-        cell.stderr += died[1]
-        return error("Died", f"the process that runs the cells has ended: {died[2]}", LOST, *cause(died[2], cell))
+        return error("Died", f"the process that runs the cells has ended: {died[2]}", LOST, *cause(died[2], output))
     if text:
         hints = [f"\n{hint}" for pattern, hint in HINTS if pattern.search(COLOUR.sub("", text))]
-        return {"ename": "Error", "evalue": cell.errors[0]["evalue"],
+        return {"ename": "Error", "evalue": theirs[0]["evalue"],
                 "traceback": as_written(text, cell).split("\n") + hints}
-    if cell.ended or not cell.checked:
+    if not (cell.panicked or cell.left):
         return None
-    panic, text = PANIC.search(cell.stderr), cell.stderr.strip()
-    cell.stderr = cell.stderr[: panic.start()] if panic else ""
+    said = output.take_stderr()
+    panic = PANIC.search(said) if cell.panicked else None
     if panic:
+        output.publish_text("stderr", said[: panic.start()])
         inside = "ctx/src/lib.rs:" in panic[1]  # where evcxr puts the cells
         return error("Panic", panic[2], *([] if inside else [f"at {panic[1]}"]))
-    return error("Error", BACKTRACE.sub("", text) or "the cell left through `?`")
+    return error("Error", BACKTRACE.sub("", said).strip() or "the cell left through `?`")
 
 
 def error(name, value, *more):
     return {"ename": name, "evalue": value, "traceback": [f"\x1b[31m{name}\x1b[0m: {value}", *more]}
 
 
-def cause(status, cell):
+def cause(status, output):
     """What a process that ended so will have died of."""
     if "SIGKILL" in status:
         return ["Most likely it took more memory than there is: lower the batch size, or keep fewer models."]
-    said, cell.stderr = short(cell.stderr).strip(), ""
+    said = short(output.take_stderr()).strip()
     return [said] if said else []
 
 
 def as_written(text, cell):
     """A compiler's message with the cell's own number, and its lines as the reader counts them."""
-    inserted = cell.head + 1 if cell.checked else None  # the marker's line
+    inserted = cell.prepared.inserted
 
     def line(found):
         number = int(found[2])
-        return f"{found[1]}{number - (inserted is not None and number > inserted)}{found[3]}"
+        return f"{found[1]}{number - sum(one < number for one in inserted)}{found[3]}"
 
     # evcxr's position is that of its own code.
     text = re.sub(r"command_\d+:\d+:\d+", f"cell {cell.number}", text)
-    return re.sub(rf"^((?:\s|{COLOUR.pattern})*)(\d+)((?:\s|{COLOUR.pattern})*[│|])", line, text, flags=re.MULTILINE)
+    text = re.sub(rf"^((?:\s|{COLOUR.pattern})*)(\d+)((?:\s|{COLOUR.pattern})*[│|])", line, text, flags=re.MULTILINE)
+    return "\n".join(line for line in text.split("\n") if OURS not in COLOUR.sub("", line))
 
 
-def is_panic(text):
-    return "panicked at" in text
+def start_of_panic(text):
+    """Where a text has what may be the beginning of a panic's message."""
+    found = re.search(r"\n?^thread '", text, re.MULTILINE)
+    return found.start() if found else None
 
 
 def short(text):

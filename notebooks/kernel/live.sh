@@ -11,8 +11,7 @@ evcxr() {
     if [[ -z $directory ]]; then
         directory=$live/live-$$
         claim "$live" "$directory"
-        # In a session of its own, because Jupyter kills this one soon after it asked it to end.
-        trap 'setsid rm -rf "'"$directory"'" &' EXIT
+        copy=$directory
     fi
     . "$directory/toolchain"
     export FMNIST_CARGO FMNIST_NOTEBOOKS=$NOTEBOOKS RUST_SRC_PATH PATH=$TOOLCHAIN_PROGRAMS:$PATH
@@ -23,11 +22,35 @@ evcxr() {
     mkdir -p "$libraries"
     export LD_LIBRARY_PATH=$TOOLCHAIN_LIBRARIES:$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
     cargo_home "${FMNIST_CARGO_HOME:-$live/cargo}"
-    # Stop sends SIGINT, which a shell has its background jobs ignore.
-    (trap - INT && exec "$(find_evcxr)" --control_file "$1") &
+    FMNIST_EVCXR=$(find_evcxr) FMNIST_STREAMS=$(dirname "$1")
+    export FMNIST_EVCXR FMNIST_STREAMS
+    # Whoever started this holds the other end of stdin: where nobody does any more, the kernel ends.
+    (read -r || kill -TERM $$) <&0 9>&- &
+    watcher=$!
+    trap finish EXIT
+    start_evcxr "$directory/evcxr" --control_file "$1" </dev/null &
     # Without its stderr, bash does not report the signal that ended the kernel.
     trap 'exec 2>/dev/null; kill -TERM $!' INT TERM HUP
     wait $! || wait $!
+}
+
+finish() {
+    kill "$watcher" 2>/dev/null
+    # In a session of its own, because Jupyter kills this one soon after it asked it to end.
+    [[ -z ${copy:-} ]] || setsid rm -rf "$copy" &
+}
+
+# evcxr runs the cells in a second process of its own program, by the name that Linux gives it. Here that is
+# the name of a file that is no more, "$1 (deleted)": kernel/runtime stands under it. See PROTOCOL.md.
+start_evcxr() {
+    local program=$1
+    shift
+    trap - INT # Stop sends SIGINT, which a shell has its background jobs ignore
+    ln -sf "$NOTEBOOKS/kernel/runtime" "$program (deleted)"
+    ln -f "$FMNIST_EVCXR" "$program" 2>/dev/null || cp "$FMNIST_EVCXR" "$program"
+    exec 6<"$program"
+    rm "$program"
+    exec -a evcxr_jupyter /proc/self/fd/6 "$@"
 }
 
 # Makes this process's own copy of the template and clears away the copies of dead kernels. A copy

@@ -2,7 +2,7 @@
 
 evcxr has rust-analyzer infer the types of variables. It asks cargo for all packages that a notebook
 depends on, reads all their sources and resolves all names in them before the first cell can run: with
-the several hundred behind Candle and the downloads, half a minute. A notebook names only few of them.
+the more than a hundred behind Candle, many seconds. A notebook names only few of them.
 So those that fmnist-lib keeps to itself are left out here; its Cargo.toml lists the others, under
 `package.metadata.notebook`. What compiles the cells is the real cargo, with every package.
 """

@@ -1,7 +1,8 @@
 """A notebook's kernel: stands between Jupyter and evcxr, and passes messages between the two.
 
 relay.py CONNECTION_FILE. The evcxr behind it is the one that pool.py keeps ready or, where there is
-none, one of its own. What is said about cells, cells.py puts right on the way; interrupt.py stops them.
+none, one of its own. cells.py puts right what is said about cells on the way. What cells print comes
+through runtime.py, and interrupt.py stops them. PROTOCOL.md has the whole.
 """
 
 import json
@@ -10,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import evcxr
 import psutil
@@ -17,6 +19,9 @@ import zmq
 from cells import Cells
 from interrupt import Interrupt
 from jupyter_client import KernelClient
+from runtime import Streams
+
+NO_INPUT = "There is no input here: the cell's reading is at its end.\n"
 
 
 class Kernel:
@@ -27,14 +32,15 @@ class Kernel:
         answer = self.from_pool()
         self.own = None
         if answer:
-            self.process = psutil.Process(answer["process"])
+            self.process, folder = psutil.Process(answer["process"]), answer["folder"]
         else:
             self.folder, path, info = evcxr.connection()
-            self.own = subprocess.Popen([evcxr.START, "evcxr", path], stdin=subprocess.DEVNULL)
+            self.own = subprocess.Popen([evcxr.START, "evcxr", path], stdin=subprocess.PIPE)
             self.process = psutil.Process(self.own.pid)
-            answer = {"connection": info}
+            answer, folder = {"connection": info}, self.folder.name
         self.client = KernelClient()
         self.client.load_connection_info(answer["connection"])
+        self.streams = Streams(Path(folder) / "streams", self.ended)
 
     def from_pool(self):
         """Asks pool.py for a kernel that is ready; None where there is no pool or no kernel."""
@@ -74,12 +80,16 @@ class Relay:
         self.back = {name: getattr(kernel.client, f"connect_{name}")(identity=b"relay")
                      for name in ("shell", "control", "stdin")}
         self.back["iopub"] = self.subscribed()
-        self.cells = Cells(self)
-        self.interrupt = Interrupt(kernel.process)
+        self.cells, self.asked = Cells(self), False
+        self.streams = kernel.streams
+        self.streams.connect()
+        self.interrupt = Interrupt(self.streams)
 
     def bind(self, name, kind):
         channel = self.context.socket(kind)
         channel.linger = 1000
+        if kind == zmq.ROUTER:
+            channel.router_handover = 1  # a page that comes back takes the place of its old connection
         channel.bind(self.front._make_url(name))
         return channel
 
@@ -132,6 +142,9 @@ class Relay:
             return
         if name == "shell":
             self.cells.requested(idents, message)
+        elif name == "stdin" and self.asked:  # by the relay, not by evcxr
+            self.asked = False
+            self.streams.type(message["content"]["value"].replace("\x04", "").encode() + b"\n")
         elif message["header"]["msg_type"] == "interrupt_request":
             self.interrupt.press(self.cells.running)
             answer = self.session.msg("interrupt_reply", {"status": "ok"}, message["header"])
@@ -139,20 +152,31 @@ class Relay:
         else:
             self.back_session.send(self.back[name], message, ident=idents)
 
+    def ask_for_input(self, cell):
+        """A cell waits for input: a field in the notebook or, where nobody sees one, the end of the input."""
+        if not (cell and cell.request["content"].get("allow_stdin")):
+            self.cells.output.text("stderr", NO_INPUT.encode())
+            self.streams.end_input()
+            return
+        request = self.session.msg("input_request", {"prompt": "", "password": False}, cell.header)
+        self.asked = True
+        self.cells.output.flush()
+        self.session.send(self.sockets["stdin"], request, ident=cell.idents)
+
     def run(self):
-        poller = zmq.Poller()
-        for channel in [*self.sockets.values(), *self.back.values()]:
-            if channel.socket_type != zmq.PUB:
-                poller.register(channel, zmq.POLLIN)
+        channels = [one for one in [*self.sockets.values(), *self.back.values()] if one.socket_type != zmq.PUB]
         while True:
-            ready = poller.poll(self.cells.patience())
-            for channel, _ in ready:
-                self.handle(channel)
+            streams = [self.streams.connection.fileno()] if self.streams.connection else []
+            ready = zmq.select([*channels, *streams], [], [], self.cells.patience())[0]
+            for channel in ready:
+                if channel in streams:
+                    self.streams.drain(self.cells.streamed)
+                else:
+                    self.handle(channel)
+            self.cells.output.tick()
             self.interrupt.press_on(self.cells.running)
-            if not ready:
-                self.cells.quiet()
-                if self.kernel.ended():
-                    return
+            if not ready and self.kernel.ended():
+                return
 
 
 def main():

@@ -9,14 +9,9 @@ DATASET=/usr/share/datasets/fashion-mnist
 setup() {
     # An image comes set up, and its users cannot write there.
     [[ ! -f $TEMPLATE/stamp || -w $TEMPLATE ]] || return 0
-    need cargo "install Rust from https://rustup.rs"
-    need rustc "install Rust from https://rustup.rs"
-    need python3 "apt-get install python3 python3-venv"
-    need cc "apt-get install build-essential"
-    mkdir -p "$CACHE/kernel"
-    exec 7>"$CACHE/setup.lock"
-    flock --nonblock 7 || { say "waiting for another set-up to finish" && flock 7; }
-    setup_venv
+    need_tools
+    setup_python
+    lock_setup
     setup_evcxr
     setup_rust_sources
     setup_dataset
@@ -24,6 +19,30 @@ setup() {
     setup_template
     exec 7>&-
 }
+
+# What is needed to run Python here, and no more.
+setup_python() {
+    ! venv_is_current || return 0
+    need_python
+    lock_setup
+    setup_venv
+    exec 7>&-
+}
+
+lock_setup() {
+    mkdir -p "$CACHE/kernel"
+    exec 7>"$CACHE/setup.lock"
+    flock --nonblock 7 || { say "waiting for another set-up to finish" && flock 7; }
+}
+
+need_tools() {
+    need cargo "install Rust from https://rustup.rs"
+    need rustc "install Rust from https://rustup.rs"
+    need cc "apt-get install build-essential"
+    need_python
+}
+
+need_python() { need python3 "apt-get install python3 python3-venv"; }
 
 need() { command -v "$1" >/dev/null || die "$1 is missing: $2"; }
 
@@ -36,8 +55,10 @@ apt_install() {
     { "${sudo[@]}" apt-get update -q && "${sudo[@]}" apt-get install -qy --no-install-recommends "$@"; } >&2
 }
 
+venv_is_current() { cmp -s "$NOTEBOOKS/kernel/requirements.txt" "$VENV/requirements.txt"; }
+
 setup_venv() {
-    cmp -s "$NOTEBOOKS/kernel/requirements.txt" "$VENV/requirements.txt" && return
+    ! venv_is_current || return 0 # another process may have made it
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         die "JupyterLab needs Python 3.10 or newer; this is $(python3 --version)"
     python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv ||
@@ -74,7 +95,7 @@ setup_rust_sources() {
     [[ -n $(rust_sources) ]] || rustup component add rust-src >&2 || apt_install rust-src || true
     [[ -n $(rust_sources) ]] || apt_install rust-web-src || true
     [[ -n $(rust_sources) ]] ||
-        die "the standard library's sources are missing: rustup component add rust-src"
+        die "the standard library's sources, of Rust 1.95 or newer, are missing: rustup component add rust-src"
 }
 
 rust_sources() {
@@ -82,28 +103,31 @@ rust_sources() {
     folder=$(rustc --print sysroot)/lib/rustlib/src/rust/library
     [[ ! -d $folder/core ]] || { echo "$folder" && return; }
     folder=$(printf '%s\n' /usr/src/rustc-*/library | sort -V | tail -n 1)
-    # Before 1.85, edition 2024 was not known.
-    [[ ! -d $folder/core ]] || ! printf '%s\n' /usr/src/rustc-1.85 "$folder" | sort -VC || echo "$folder"
+    # In older ones, this rust-analyzer does not find `vec!` and `format!`.
+    [[ ! -d $folder/core ]] || ! printf '%s\n' /usr/src/rustc-1.95 "$folder" | sort -VC || echo "$folder"
 }
 
 setup_dataset() {
     [[ -d $DATASET ]] || apt_install dataset-fashion-mnist ||
-        say "no $DATASET: the library will download Fashion-MNIST at its first use"
+        say "no $DATASET: the library will download Fashion-MNIST at its first use, with a program that it" \
+            "compiles then, about 10 minutes, once"
 }
 
 setup_kernelspec() {
     local share=$VENV/share/jupyter
     [[ -f $share/kernels/rust/logo-64x64.png ]] || JUPYTER_PATH=$share "$(find_evcxr)" --install >/dev/null
-    "$VENV/bin/python" - "$NOTEBOOKS/start.sh" "$share/kernels/rust/kernel.json" <<'PYTHON'
+    replace "$share/kernels/rust/kernel.json" "$("$VENV/bin/python" - "$NOTEBOOKS/start.sh" <<'PYTHON'
 import json, sys
-script, path = sys.argv[1:]
-spec = {"argv": [script, "kernel", "{connection_file}"], "display_name": "Rust",
-        "language": "rust", "interrupt_mode": "message"}
-json.dump(spec, open(path, "w"), indent=2)
+print(json.dumps({"argv": [sys.argv[1], "kernel", "{connection_file}"], "display_name": "Rust",
+                  "language": "rust", "interrupt_mode": "message"}, indent=2))
 PYTHON
+    )"
     mkdir -p "$share/lab/settings"
-    cp "$NOTEBOOKS/kernel/lab.json" "$share/lab/settings/overrides.json"
+    replace "$share/lab/settings/overrides.json" "$(<"$NOTEBOOKS/kernel/lab.json")"
 }
+
+# Gives a file another content so that a server that reads it meanwhile gets one or the other, whole.
+replace() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
 
 # --- The compiled dependencies of the kernel ------------------------------------------------------
 #
@@ -125,6 +149,7 @@ setup_template() {
         say "compiling Candle for the notebook kernel, about 12 minutes on 2 cores, once"
     fi
     write_workspace "$new"
+    write_library "$new"
     write_toolchain "$new"
     FMNIST_KERNEL_DIR=$new "$VENV/bin/python" "$NOTEBOOKS/kernel/run.py" --cwd "$NOTEBOOKS" \
         "$NOTEBOOKS/kernel/warm-up.rs" >&2 || die "the notebook kernel could not be prepared"
@@ -140,8 +165,9 @@ setup_template() {
 # Line 1: what forces a rebuild from nothing. Line 2: what forces a rebuild of fmnist-lib.
 template_stamp() {
     echo "$(rustc -vV | tr '\n' ' ')$EVCXR_VERSION $(declare -f write_workspace | sha256sum)"
-    (cd "$ROOT" && find Cargo.toml Cargo.lock fmnist-lib/Cargo.toml fmnist-lib/src \
-        notebooks/kernel/warm-up.rs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | tr -d '\n' && pwd)
+    (cd "$ROOT" && find Cargo.toml Cargo.lock fmnist-lib/{,kernels/}{Cargo.toml,src} \
+        notebooks/kernel/warm-up.rs -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | tr -d '\n' &&
+        declare -f write_library | sha256sum | tr -d '\n' && pwd)
 }
 
 write_workspace() {
@@ -165,13 +191,9 @@ opt-level = 3
 debug-assertions = false
 overflow-checks = false
 TOML
-    # The network and the file formats behind a download: half of the compiler's work, and no notebook
-    # waits for them.
+    # Texts, archives and picture files: no notebook waits for them.
     local cold
-    for cold in arrow-{array,buffer,cmp,data,ipc,schema,select} aws-lc-rs brotli brotli-decompressor chrono \
-        h2 hf-hub hf-xet hyper hyper-util image moxcms parquet quinn quinn-proto redb regex-automata \
-        regex-syntax reqwest ring rustls statrs sysinfo tokenizers tokio tower-http tracing-subscriber \
-        xet-{client,core-structures,data,runtime} zip; do
+    for cold in image moxcms regex-automata regex-syntax tokenizers zip; do
         printf '\n[profile.dev.package.%s]\nopt-level = 1\n' "$cold" >>"$1/Cargo.toml"
     done
     cat >"$1/pin/Cargo.toml" <<TOML
@@ -183,6 +205,11 @@ edition = "2024"
 [dependencies]
 fmnist-lib = { path = "$ROOT/fmnist-lib", optional = true }
 TOML
+}
+
+# The library for notebooks in any folder, as `:dep fmnist-lib = { workspace = true }`.
+write_library() {
+    printf '\n[workspace.dependencies]\nfmnist-lib = { path = "%s" }\n' "$ROOT/fmnist-lib" >>"$1/Cargo.toml"
 }
 
 # What a kernel would otherwise ask rustup and rustc at each start.

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use fmnist_kernels as kernels;
 use fmnist_lib::candle_core::{Device, Tensor};
-use fmnist_lib::kernels::{
-    Activation, Conv, ConvPool, Dense, Dropout, Gradients, Isa, dropout_bits,
-};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,9 +15,9 @@ use crate::{BATCH, Options, Result, data, on_threads, spec};
 const LONG_ENOUGH: Duration = Duration::from_millis(50);
 
 enum Kernel {
-    ConvPool(ConvPool),
-    Conv(Conv),
-    Dense(Dense),
+    ConvPool(kernels::ConvPool),
+    Conv(kernels::Conv),
+    Dense(kernels::Dense),
 }
 
 /// One layer with everything around it that its kernel does too, and memory for a batch.
@@ -33,7 +31,7 @@ struct Layer {
     bias: Vec<f32>,
     y: Vec<f32>,
     dy: Vec<f32>,
-    gradients: Gradients,
+    gradients: kernels::Gradients,
     codes: Vec<u8>,
     kept: Vec<u16>,
     forward: Sample,
@@ -55,7 +53,7 @@ impl Layer {
         };
         let pixels = BATCH * output / channels;
         let mut kept = vec![0; pixels * channels.div_ceil(16)];
-        dropout_bits(Isa::best(), [0; 32], 0, rate, &mut kept);
+        kernels::dropout_bits(kernels::Isa::best(), [0; 32], 0, rate, &mut kept);
         Self {
             name,
             kernel,
@@ -66,7 +64,7 @@ impl Layer {
             bias: noise(channels, -0.1, 0.1),
             y: Vec::new(),
             dy: noise(BATCH * output, -1.0, 1.0),
-            gradients: Gradients::default(),
+            gradients: kernels::Gradients::default(),
             codes: Vec::new(),
             kept,
             forward: Sample::default(),
@@ -101,34 +99,59 @@ impl Layer {
     }
 
     fn run_forward(&mut self) {
-        let (isa, activation) = (Isa::best(), activation(self.relu, self.rate, &self.kept));
-        let (x, w, b, y) = (&self.x, &self.weights, &self.bias, &mut self.y);
+        let (isa, y) = (kernels::Isa::best(), &mut self.y);
+        let operands = kernels::Forward {
+            x: &self.x,
+            weights: &self.weights,
+            bias: &self.bias,
+            activation: activation(self.relu, self.rate, &self.kept),
+        };
         match &self.kernel {
-            Kernel::ConvPool(k) => k.forward(isa, x, w, b, activation.dropout, y, &mut self.codes),
-            Kernel::Conv(k) => k.forward(isa, x, w, b, activation, y),
-            Kernel::Dense(k) => k.forward(isa, x, w, b, activation, y),
+            Kernel::ConvPool(k) => {
+                let operands = kernels::ConvPoolForward {
+                    x: operands.x,
+                    weights: operands.weights,
+                    bias: operands.bias,
+                    dropout: operands.activation.dropout,
+                };
+                k.forward(isa, operands, y, &mut self.codes);
+            }
+            Kernel::Conv(k) => k.forward(isa, operands, y),
+            Kernel::Dense(k) => k.forward(isa, operands, y),
         }
     }
 
     fn run_backward(&mut self) {
-        let (isa, activation) = (Isa::best(), activation(self.relu, self.rate, &self.kept));
-        let (x, w, y, dy) = (&self.x, &self.weights, &self.y, &self.dy);
-        let into = &mut self.gradients;
+        let (isa, into) = (kernels::Isa::best(), &mut self.gradients);
+        let activation = activation(self.relu, self.rate, &self.kept);
+        let operands = kernels::Backward {
+            x: &self.x,
+            weights: &self.weights,
+            y: &self.y,
+            dy: &self.dy,
+            activation,
+            wants_input: true,
+        };
         match &self.kernel {
             Kernel::ConvPool(k) => {
-                let scale = activation.dropout.map_or(1.0, |dropout| dropout.scale);
-                k.backward(isa, x, &self.codes, dy, scale, into);
+                let operands = kernels::ConvPoolBackward {
+                    x: &self.x,
+                    codes: &self.codes,
+                    dy: &self.dy,
+                    scale: activation.dropout.map_or(1.0, |dropout| dropout.scale),
+                };
+                k.backward(isa, operands, into);
             }
-            Kernel::Conv(k) => k.backward(isa, x, w, y, dy, activation, true, into),
-            Kernel::Dense(k) => k.backward(isa, x, w, y, dy, activation, true, into),
+            Kernel::Conv(k) => k.backward(isa, operands, into),
+            Kernel::Dense(k) => k.backward(isa, operands, into),
         }
     }
 }
 
-fn activation(relu: bool, rate: f64, kept: &[u16]) -> Activation<'_> {
+fn activation(relu: bool, rate: f64, kept: &[u16]) -> kernels::Activation<'_> {
     let scale = (1.0 / (1.0 - rate)) as f32;
-    let dropout = (rate > 0.0).then_some(Dropout { kept, scale });
-    Activation { relu, dropout }
+    let dropout = (rate > 0.0).then_some(kernels::Dropout { kept, scale });
+    kernels::Activation { relu, dropout }
 }
 
 /// Mean over as many repetitions as fill [`LONG_ENOUGH`].
@@ -148,7 +171,7 @@ fn layers_of(layers: u8) -> Vec<Layer> {
         2 => (&[0.2, 0.25], 0.0),
         _ => (&[0.25, 0.25, 0.4], 0.4),
     };
-    let first = ConvPool {
+    let first = kernels::ConvPool {
         height: 28,
         width: 28,
         channels: 32,
@@ -161,7 +184,7 @@ fn layers_of(layers: u8) -> Vec<Layer> {
     )];
     let (mut side, mut channels) = (13, 32);
     for (name, &rate) in ["Conv2D-2", "Conv2D-3"].into_iter().zip(&rates[1..]) {
-        let conv = Conv {
+        let conv = kernels::Conv {
             height: side,
             width: side,
             inputs: channels,
@@ -172,7 +195,7 @@ fn layers_of(layers: u8) -> Vec<Layer> {
         (side, channels) = (side - 2, 2 * channels);
     }
     let (inputs, units) = (side * side * channels, 16 << layers);
-    let dense = |inputs, outputs| Kernel::Dense(Dense { inputs, outputs });
+    let dense = |inputs, outputs| Kernel::Dense(kernels::Dense { inputs, outputs });
     all.push(Layer::new("Dense", dense(inputs, units), true, hidden_rate));
     all.push(Layer::new("Output", dense(units, 10), false, 0.0));
     all

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::{env, fs, thread};
 
 use clap::{Parser, ValueEnum};
-use fmnist_lib::kernels::Isa;
+use fmnist_kernels as kernels;
 use fmnist_lib::{ModelSpec, one_layer, three_layer, two_layer};
 
 /// Any error: the reader of the tables is a person.
@@ -111,7 +111,7 @@ fn run(mut options: Options) -> Result<()> {
     println!(
         "fmnist-lib {}, {} kernels, {} threads of {}, load average at the start {}\n",
         env!("CARGO_PKG_VERSION"),
-        Isa::best().name(),
+        kernels::Isa::best().name(),
         options.threads(),
         processor(),
         load_average(),

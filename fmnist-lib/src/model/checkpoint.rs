@@ -1,7 +1,7 @@
 //! One file that holds all that training needs to go on, or the weights alone.
 //!
 //! It is a safetensors file. The weights lie under their own names, so that any reader finds them;
-//! Adam's moments, the best weights so far and the moving average have a prefix; the rest is JSON in
+//! what the optimiser keeps, the best weights so far and the moving average have a prefix; the rest is JSON in
 //! the metadata.
 
 use std::collections::HashMap;
@@ -9,44 +9,33 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
-use serde::{Deserialize, Serialize};
+use safetensors::tensor::Dtype;
 
-use super::{Log, Model, ModelSpec, RunPlan};
-use crate::files::write_atomically;
-use crate::history::History;
-use crate::optim::{Adam, Moments};
-use crate::{Error, Result};
+use super::file::{
+    FIRST_VERSION, METADATA, Metadata, VERSION, metadata, parse, read, refused, write,
+};
+use super::{Log, Model};
+use crate::Result;
+use crate::config::FitConfig;
+use crate::optim::{Adam, Optimizer, OptimizerState, to_host};
 
-/// Raised when a file written by this version cannot be read by the one before.
-const VERSION: u32 = 1;
-const METADATA: &str = "fmnist-lib";
-const MEAN: &str = "adam.mean/";
-const SQUARE: &str = "adam.square/";
 const BEST: &str = "best/";
 const AVERAGE: &str = "average/";
 
-#[derive(Serialize, Deserialize)]
-struct Metadata {
-    version: u32,
-    /// `None` where a layer of the user's own is part of the network.
-    spec: Option<ModelSpec>,
-    adam_steps: usize,
-    history: History,
-    run: Option<RunPlan>,
-}
-
 impl Model {
-    /// Writes weights, optimiser, history and the current run to `path`, all or nothing.
+    /// Writes weights, optimiser, history and the current run to `path`, all or nothing. A run that
+    /// was stopped goes on from the file by [`resume`](crate::resume), exactly where it was.
     ///
     /// # Errors
     /// When the file cannot be written; what was there before then stays.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let (adam, log) = (self.adam(), self.log());
+        let (optimizer, log) = (self.optimizer(), self.log());
         let mut tensors = self.weights();
-        for (weight, moments) in self.named_weights().iter().zip(&adam.moments) {
-            tensors.push((format!("{MEAN}{}", weight.name), moments.mean.clone()));
-            tensors.push((format!("{SQUARE}{}", weight.name), moments.square.clone()));
+        for (weight, state) in self.named_weights().iter().zip(&optimizer.of_weights) {
+            for (name, values) in optimizer.names.iter().zip(state) {
+                let values = Tensor::from_slice(values, weight.var.shape(), &Device::Cpu)?;
+                tensors.push((format!("{name}/{}", weight.name), values));
+            }
         }
         for (prefix, copies) in [(BEST, &log.best), (AVERAGE, &log.average)] {
             for (weight, copy) in self.named_weights().iter().zip(copies.iter().flatten()) {
@@ -54,14 +43,25 @@ impl Model {
             }
         }
         let mut metadata = Metadata {
-            version: VERSION,
+            version: match log.epoch_so_far {
+                Some(_) => VERSION,
+                None => FIRST_VERSION,
+            },
             spec: Some(self.spec.clone()),
-            adam_steps: adam.steps,
+            scaling: Some(self.spec.input_scaling()),
+            steps: optimizer.steps,
+            state: Some(optimizer.names.clone()),
             history: log.history.clone(),
             run: log.run.clone(),
+            epoch_so_far: log.epoch_so_far,
+            ended: log.ended,
         };
+        // What is the user's own cannot be written.
         if serde_json::to_string(&metadata.spec).is_err() {
             metadata.spec = None;
+        }
+        if serde_json::to_string(&metadata.run).is_err() {
+            metadata.run = None;
         }
         let path = path.as_ref();
         let json = serde_json::to_string(&metadata).map_err(|error| refused(path, error))?;
@@ -85,6 +85,8 @@ impl Model {
     /// # Errors
     /// [`Error::Checkpoint`] when the file is truncated, foreign, of a later version, or has layers
     /// of your own: for those, build the model and [`restore`](Self::restore) it.
+    ///
+    /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = read(path)?;
@@ -102,9 +104,12 @@ impl Model {
     /// Replaces everything this model has learned by what `path` holds.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] when the file cannot be used or is of another network. The model is
-    /// then as it was.
+    /// [`Error::Checkpoint`] when the file cannot be used or is of a network with other layers or
+    /// another scaling (its name may differ). The model is then as it was.
+    ///
+    /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn restore(&self, path: impl AsRef<Path>) -> Result<()> {
+        let _training = self.lock_training()?;
         let path = path.as_ref();
         self.restore_from(path, &read(path)?)
     }
@@ -114,7 +119,10 @@ impl Model {
     /// # Errors
     /// [`Error::Checkpoint`] when one is missing or has another shape or type. The model is then as
     /// it was.
+    ///
+    /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let _training = self.lock_training()?;
         let path = path.as_ref();
         let bytes = read(path)?;
         let weights = self.tensors(path, &parse(path, &bytes)?, "")?;
@@ -123,9 +131,14 @@ impl Model {
 
     fn restore_from(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let Metadata {
-            adam_steps,
+            steps,
+            state,
             history,
             mut run,
+            epoch_so_far,
+            ended,
+            spec,
+            scaling,
             ..
         } = metadata(path, bytes)?;
         let file = parse(path, bytes)?;
@@ -139,31 +152,50 @@ impl Model {
             ));
         }
         // The file may have been moved, or the working directory have changed, since it was written.
-        if let Some(checkpoint) = run.as_mut().and_then(|run| run.config.checkpoint.as_mut()) {
-            *checkpoint = path.to_owned();
+        if let Some(run) = &mut run {
+            move_files(&mut run.config, path);
         }
         let weights = self.tensors(path, &file, "")?;
-        let means = self.tensors(path, &file, MEAN)?;
-        let squares = self.tensors(path, &file, SQUARE)?;
+        // Files of before there was a choice have the state of Adam.
+        let names = state.unwrap_or_else(|| {
+            Adam::new()
+                .state()
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        });
+        let mut of_weights = vec![Vec::new(); self.named_weights().len()];
+        for name in &names {
+            let values = self.tensors(path, &file, &format!("{name}/"))?;
+            for (state, values) in of_weights.iter_mut().zip(values) {
+                state.push(to_host(&values)?);
+            }
+        }
         let copies = |prefix: &str| {
             let there = file.names().iter().any(|name| name.starts_with(prefix));
             there.then(|| self.tensors(path, &file, prefix)).transpose()
         };
         let (best, average) = (copies(BEST)?, copies(AVERAGE)?);
+        if let Some(difference) = self.spec.difference(scaling, spec.as_ref()) {
+            return Err(refused(
+                path,
+                format!("{difference}; load_weights takes the weights alone"),
+            ));
+        }
         // Only now that all is there does anything change.
         self.set_weights(&weights)?;
-        let moments = means.into_iter().zip(squares);
-        *self.adam() = Adam {
-            steps: adam_steps,
-            moments: moments
-                .map(|(mean, square)| Moments { mean, square })
-                .collect(),
+        *self.optimizer() = OptimizerState {
+            steps,
+            names,
+            of_weights,
         };
         *self.log() = Log {
             history,
             run,
             best,
             average,
+            epoch_so_far,
+            ended,
         };
         Ok(())
     }
@@ -205,70 +237,17 @@ impl Model {
     }
 }
 
-fn refused(path: &Path, problem: impl ToString) -> Error {
-    Error::Checkpoint {
-        path: path.into(),
-        problem: problem.to_string(),
+/// Lets the run that is read from `path` write its next checkpoint there, and a CSV that lay beside
+/// its checkpoint beside `path`.
+fn move_files(config: &mut FitConfig, path: &Path) {
+    let Some(checkpoint) = &mut config.checkpoint else {
+        return;
+    };
+    let old = std::mem::replace(checkpoint, path.to_owned());
+    if let Some(csv) = &mut config.csv
+        && csv.parent() == old.parent()
+        && let Some(name) = csv.file_name()
+    {
+        *csv = path.with_file_name(name);
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io("read", path))
-}
-
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes)
-        .map_err(|error| refused(path, format!("not a whole safetensors file ({error})")))
-}
-
-fn metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
-    parse(path, bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| refused(path, error))?;
-    let json = header
-        .metadata()
-        .as_ref()
-        .and_then(|entries| entries.get(METADATA));
-    let json = json.ok_or_else(|| {
-        refused(
-            path,
-            "it holds no training state, perhaps weights alone: use load_weights",
-        )
-    })?;
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let unreadable =
-        |error: serde_json::Error| refused(path, format!("its state is damaged ({error})"));
-    let Version { version } = serde_json::from_str(json).map_err(unreadable)?;
-    if version != VERSION {
-        return Err(refused(
-            path,
-            format!("it has format {version}, this version of fmnist-lib reads format {VERSION}"),
-        ));
-    }
-    serde_json::from_str(json).map_err(unreadable)
-}
-
-fn write(
-    path: &Path,
-    tensors: &[(String, Tensor)],
-    metadata: Option<HashMap<String, String>>,
-) -> Result<()> {
-    let mut parts = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let values = tensor
-            .to_device(&Device::Cpu)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-        parts.push((name, tensor.dims().to_vec(), bytes));
-    }
-    let views = parts.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        Ok((name.as_str(), view.map_err(|error| refused(path, error))?))
-    });
-    let views: Vec<_> = views.collect::<Result<_>>()?;
-    let bytes = safetensors::serialize(views, metadata).map_err(|error| refused(path, error))?;
-    write_atomically(path, &bytes)
 }

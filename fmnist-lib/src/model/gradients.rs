@@ -1,132 +1,219 @@
-//! One training step, up to the gradients: with the fused kernels where they fit, layer by layer
-//! through Candle elsewhere.
+//! One training step, up to the gradients: by the plan on the CPU, layer by layer through Candle elsewhere.
 
-use candle_core::{D, Device, Tensor, Var};
-use candle_nn::loss::cross_entropy;
-use candle_nn::ops::log_softmax;
+use candle_core::{Device, Tensor, Var};
 
 use super::Model;
-use super::fused::Fused;
+use super::place::forward_by_layers;
+use crate::loss::CrossEntropy;
 use crate::metrics::correct;
-use crate::nn::{MOVING_MEAN, MOVING_VARIANCE, Step, f32_slices, follow, on_cpu_in_f32};
-use crate::{CLASSES, Error, Result};
+use crate::nn::{Step, f32_slices, on_cpu_in_f32};
+use crate::optim::to_host;
+use crate::plan::{Plan, PlanPass};
+use crate::table::counted;
+use crate::{Dataset, Error, Result};
 
 /// What one batch says of the weights.
 pub(crate) struct Gradients {
-    /// Mean cross-entropy of the batch.
+    /// Mean of the batch.
     pub(crate) loss: f32,
     /// Images classified correctly.
     pub(crate) correct: usize,
     /// For each weight, the gradient of the loss; `None` where the loss does not depend on it.
-    pub(crate) of_weights: Vec<Option<Tensor>>,
+    pub(crate) of_weights: Vec<Option<Vec<f32>>>,
+    pub(crate) statistics: Statistics,
+}
+
+/// What layers have measured in a training pass, such as moving means: for each weight that is not
+/// trainable, in order, its next value.
+pub(crate) struct Statistics(Vec<Tensor>);
+
+impl Statistics {
+    /// Those of a forward pass in a step; none of any other.
+    pub(super) fn of(pass: &mut PlanPass<'_>) -> Self {
+        Self(pass.statistics())
+    }
+}
+
+impl Gradients {
+    /// Whether a step down these gradients leaves numbers.
+    pub(crate) fn are_finite(&self) -> bool {
+        let mut of_weights = self.of_weights.iter().flatten();
+        self.loss.is_finite() && of_weights.all(|gradient| all_finite(gradient))
+    }
+}
+
+/// Adam keeps a mean of the gradients' squares: that of a larger one is infinite.
+const LARGEST: f32 = 1.8e19;
+
+/// By their bits, so that the compiler makes vector instructions of it.
+fn all_finite(values: &[f32]) -> bool {
+    let size = |value: &f32| value.to_bits() & !(1 << 31);
+    values.iter().map(size).fold(0, u32::max) <= LARGEST.to_bits()
 }
 
 impl Model {
-    /// Loss and gradients of a batch: inputs (batch, 28, 28, 1), labels (batch). `smoothing` is the
-    /// part of the target that all classes share.
+    /// Loss and gradients of a batch: inputs (batch, height, width, channels), labels (batch).
     pub(crate) fn gradients(
         &self,
         input: &Tensor,
         labels: &Tensor,
-        smoothing: f64,
+        loss: CrossEntropy<'_>,
         step: Step,
     ) -> Result<Gradients> {
-        let fused = self.fused.as_ref().filter(|_| self.suits_fused(input));
-        let scores = match fused {
+        let mut pass = self.plan_pass(input);
+        let (scores, statistics) = match &mut pass {
             // Candle's graph starts at the scores: behind them the kernels go back by themselves.
-            Some(fused) => {
-                Var::from_tensor(&self.forward_fused(fused, input, Some(step))?)?.into_inner()
+            Some(pass) => {
+                let scores = self.forward_planned(pass, input, Some(step))?;
+                let statistics = Statistics::of(pass);
+                (Var::from_tensor(&scores)?.into_inner(), statistics)
             }
-            None => self.forward_by_layers(input, Some(step))?,
+            None => self.train_by_layers(input, step)?,
         };
         self.check_scores(&scores, input.dim(0)?)?;
-        let mut loss = cross_entropy(&scores, labels)?;
-        if smoothing > 0.0 {
-            // Cross-entropy against the uniform distribution.
-            let uniform = log_softmax(&scores, D::Minus1)?.mean_all()?.neg()?;
-            loss = ((loss * (1.0 - smoothing))? + (uniform * smoothing)?)?;
-        }
+        let loss = loss.of_batch(&scores, labels)?;
         let gradients = loss.backward()?;
-        let of_weights = match fused {
-            Some(fused) => {
+        let of_weights = match &mut pass {
+            Some(pass) => {
                 let of_scores = gradients.get(&scores).ok_or_else(|| {
                     let model = self.spec.name();
                     Error::Invalid(format!("the loss of model {model} depends on no score"))
                 })?;
-                self.backward_fused(fused, input, of_scores)?
+                self.backward_planned(pass, input, of_scores)?
             }
-            None => self.vars().map(|var| gradients.get(var).cloned()).collect(),
+            None => {
+                let of_weight = |var: &Var| gradients.get(var).map(to_host).transpose();
+                self.vars().map(of_weight).collect::<Result<_>>()?
+            }
         };
         Ok(Gradients {
             loss: loss.to_scalar()?,
             correct: correct(&scores, labels)?,
             of_weights,
+            statistics,
         })
     }
 
-    /// Refuses scores that are not one for each class and image.
-    pub(crate) fn check_scores(&self, scores: &Tensor, images: usize) -> Result<()> {
-        if scores.dims() == [images, CLASSES] {
+    /// Refuses images of a shape that this network does not take, or of more or fewer classes than it knows.
+    pub(crate) fn check_data(&self, dataset: &Dataset) -> Result<()> {
+        if self.spec.input != dataset.shape() {
+            return Err(Error::Invalid(format!(
+                "model {} takes images of {:?} (height, width, channels), but these are of {:?}: resize them \
+                 by Dataset::resized, or build a network for them by ModelSpec::input(data.shape())",
+                self.spec.name(),
+                self.spec.input,
+                dataset.shape()
+            )));
+        }
+        let classes = dataset.classes();
+        if self.output_shape == [classes] {
             return Ok(());
         }
         Err(Error::Invalid(format!(
-            "model {} gives {:?} for {images} images; its last layer must give {CLASSES} scores \
-             each, as Dense::new({CLASSES}) does",
+            "model {} gives {:?} for each image; its last layer, {}, must give {classes} scores, one for \
+             each class, as Dense::new({classes}) does",
             self.spec.name(),
-            scores.dims(),
+            self.output_shape,
+            self.spec.place()?.last().map_or("", |last| &last.name),
         )))
     }
 
-    pub(super) fn suits_fused(&self, input: &Tensor) -> bool {
-        input.dims().get(1..) == Some(&self.spec.input) && on_cpu_in_f32(&[input])
+    /// Refuses what a layer of the user's own has given in place of what it said.
+    pub(crate) fn check_scores(&self, scores: &Tensor, images: usize) -> Result<()> {
+        if scores.dims() == [&[images], &self.output_shape[..]].concat() {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "model {} gives {:?} for {}, but its last layer, {}, said {:?} for each",
+            self.spec.name(),
+            scores.dims(),
+            counted(images, "image"),
+            self.spec.place()?.last().map_or("", |last| &last.name),
+            self.output_shape,
+        )))
     }
 
-    pub(super) fn forward_fused(
+    /// A pass by the plan, where there is one and it suits the input.
+    pub(super) fn plan_pass(&self, input: &Tensor) -> Option<PlanPass<'_>> {
+        let suits = input.dims().get(1..) == Some(&self.spec.input) && on_cpu_in_f32(&[input]);
+        self.plan.as_ref().filter(|_| suits).map(Plan::begin)
+    }
+
+    pub(super) fn forward_planned(
         &self,
-        fused: &Fused,
+        pass: &mut PlanPass<'_>,
         input: &Tensor,
         step: Option<Step>,
     ) -> Result<Tensor> {
-        let mut tensors: Vec<&Tensor> = vec![input];
-        tensors.extend(self.vars().map(|var| var.as_tensor()));
+        let weights: Vec<&Tensor> = self.vars().map(|var| var.as_tensor()).collect();
         let count = input.dim(0)?;
-        let scores = f32_slices(&tensors, |slices| {
-            fused.forward(slices[0], count, &slices[1..], step)
-        })?;
-        if step.is_some() {
-            for (first, moments, momentum) in fused.moments() {
-                for (place, values) in [
-                    (MOVING_MEAN, moments.mean),
-                    (MOVING_VARIANCE, moments.variance),
-                ] {
-                    let moving = self.named_weights()[first + place].var.as_tensor();
-                    let batch = Tensor::from_vec(values, moving.shape(), &Device::Cpu)?;
-                    follow(moving, &batch, momentum)?;
-                }
-            }
-        }
-        let width = scores.len() / count.max(1);
-        Ok(Tensor::from_vec(scores, (count, width), &Device::Cpu)?)
+        let scores = f32_slices(&[input], |slices| {
+            pass.forward(slices[0], count, &weights, step)
+        })??;
+        let shape = [&[count], &self.output_shape[..]].concat();
+        Ok(Tensor::from_vec(scores, shape, &Device::Cpu)?)
     }
 
-    fn backward_fused(
+    /// The scores of a training pass, layer by layer, in a graph that leads back to the weights.
+    pub(super) fn train_by_layers(
         &self,
-        fused: &Fused,
+        input: &Tensor,
+        step: Step,
+    ) -> Result<(Tensor, Statistics)> {
+        let mut statistics = Vec::new();
+        let mut weights = Vec::with_capacity(self.weights.len());
+        for weight in &self.weights {
+            // Layers change their statistics in place: those of a step that fails are thrown away.
+            weights.push(match weight.trainable {
+                true => weight.var.as_tensor().clone(),
+                false => {
+                    statistics.push(weight.var.copy()?);
+                    statistics[statistics.len() - 1].clone()
+                }
+            });
+        }
+        let scores = forward_by_layers(&self.spec.place()?, input, &weights, Some(step))?;
+        Ok((scores, Statistics(statistics)))
+    }
+
+    /// Keeps what a training pass has measured.
+    pub(crate) fn keep_statistics(&self, statistics: &Statistics) -> Result<()> {
+        let kept = self.weights.iter().filter(|weight| !weight.trainable);
+        for (weight, value) in kept.zip(&statistics.0) {
+            weight.var.set(value)?;
+        }
+        Ok(())
+    }
+
+    fn backward_planned(
+        &self,
+        pass: &mut PlanPass<'_>,
         input: &Tensor,
         of_scores: &Tensor,
-    ) -> Result<Vec<Option<Tensor>>> {
-        let mut tensors: Vec<&Tensor> = vec![input, of_scores];
-        tensors.extend(self.vars().map(|var| var.as_tensor()));
-        let of_weights = f32_slices(&tensors, |slices| {
-            fused.backward(slices[0], &slices[2..], slices[1])
-        })?;
-        of_weights
-            .into_iter()
-            .zip(self.vars())
-            .map(|(values, var)| {
-                let tensor = |values| Tensor::from_vec(values, var.shape(), &Device::Cpu);
-                Ok(values.map(tensor).transpose()?)
-            })
-            .collect()
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let weights: Vec<&Tensor> = self.vars().map(|var| var.as_tensor()).collect();
+        f32_slices(&[input, of_scores], |slices| {
+            pass.backward(slices[0], &weights, slices[1])
+        })?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::all_finite;
+
+    #[test]
+    fn numbers_are_told_from_the_rest() {
+        assert!(all_finite(&[]) && all_finite(&[0.0, -0.0, 1.8e19, -1.8e19, 1e-45]));
+        assert!((super::LARGEST * super::LARGEST).is_finite());
+        for odd in [
+            f32::NAN,
+            -f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            1.9e19,
+        ] {
+            assert!(!all_finite(&[1.0, odd, -2.0]), "{odd}");
+        }
     }
 }

@@ -1,74 +1,70 @@
 //! Networks: their description, their weights, their answers.
 
+mod block;
 mod checkpoint;
-mod fused;
+mod file;
 mod gradients;
-mod plan;
+mod log;
+mod place;
 mod report;
 mod spec;
 mod summary;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use candle_core::{Device, Tensor, Var};
 
-pub(crate) use gradients::Gradients;
+pub use block::Block;
+pub(crate) use block::NamedLayer;
+pub(crate) use log::{Log, RunPlan};
 pub use report::{one_layer, three_layer, two_layer};
-pub use spec::{AnyLayer, ModelSpec};
+pub use spec::ModelSpec;
 pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
-use crate::Result;
-use crate::config::FitConfig;
 use crate::history::History;
-use crate::nn::{Pass, Step};
-use crate::optim::Adam;
+use crate::nn::Step;
+use crate::optim::OptimizerState;
+use crate::plan::{Plan, Planned};
 use crate::seed::{Purpose, generator};
-use fused::Fused;
+use crate::{Error, Result};
+use gradients::Statistics;
+use place::forward_by_layers;
 
 /// A network with weights. Training changes them in place through a shared reference, so a stopped
 /// or failed [`fit`](crate::fit) leaves the model alive with all it has learned.
+///
+/// Threads may share a model. While one trains it, others may evaluate it and predict, each batch with
+/// the weights of that moment. A second `fit` at the same time is refused.
 pub struct Model {
     spec: ModelSpec,
     device: Device,
+    /// Of the last layer, for one image.
+    output_shape: Vec<usize>,
     weights: Vec<NamedWeight>,
-    /// On the CPU, where all layers have a kernel.
-    fused: Option<Fused>,
-    adam: Mutex<Adam>,
+    /// On the CPU, where there is anything to compute.
+    plan: Option<Plan>,
+    optimizer: Mutex<OptimizerState>,
     log: Mutex<Log>,
+    /// Held by whoever trains the model.
+    training: Mutex<()>,
 }
 
 pub(crate) struct NamedWeight {
     pub(crate) name: String,
     pub(crate) var: Var,
-}
-
-/// What training has left behind, besides weights and moments.
-#[derive(Default)]
-pub(crate) struct Log {
-    pub(crate) history: History,
-    /// The run in progress, or the last one.
-    pub(crate) run: Option<RunPlan>,
-    /// The weights of the best epoch so far, where early stopping wants them back.
-    pub(crate) best: Option<Vec<Tensor>>,
-    /// The moving average of the weights, where the run in progress keeps one.
-    pub(crate) average: Option<Vec<Tensor>>,
-}
-
-/// What was asked of a run, so that a checkpoint can finish it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct RunPlan {
-    pub(crate) config: FitConfig,
-    /// Epochs the model had seen before.
-    pub(crate) epochs_before: usize,
+    /// Whether the optimiser changes it; the layer itself keeps it up to date otherwise.
+    trainable: bool,
 }
 
 impl ModelSpec {
     /// Gives the network its initial weights, drawn from `seed`, on the CPU.
     ///
     /// # Errors
-    /// When a layer cannot take what the one before it gives; the message names the layer.
+    /// When a layer cannot take what the one before it gives, has a setting that cannot work, or is
+    /// too large; the message names the layer. When there is no layer, or the
+    /// [`scaling`](Self::scaling) cannot work.
     pub fn build(&self, seed: u64) -> Result<Model> {
         self.build_on(seed, &Device::Cpu)
     }
@@ -79,24 +75,33 @@ impl ModelSpec {
     /// As for `build`, and when the device is out of memory.
     pub fn build_on(&self, seed: u64, device: &Device) -> Result<Model> {
         let placed = self.place()?;
-        let stages = plan::stages(&self.input, &self.layers, &placed);
+        let planned: Vec<Planned<'_>> = placed.iter().map(|placed| placed.planned()).collect();
+        let plan = Plan::new(&self.input, &planned).filter(|_| device.is_cpu());
         let mut weights = Vec::new();
+        let mut output_shape = Vec::new();
         for placed in placed {
+            output_shape = placed.output_shape;
             for weight in placed.weights {
                 let name = format!("{}.{}", placed.name, weight.name);
                 let mut random = generator(seed, Purpose::Initialise(&name));
                 let values = weight.init.draw(&weight.shape, &mut random);
                 let var = Var::from_vec(values, weight.shape, device)?;
-                weights.push(NamedWeight { name, var });
+                weights.push(NamedWeight {
+                    name,
+                    var,
+                    trainable: weight.trainable,
+                });
             }
         }
         Ok(Model {
             spec: self.clone(),
             device: device.clone(),
-            adam: Mutex::new(Adam::new(weights.iter().map(|weight| &weight.var))?),
+            output_shape,
+            optimizer: Mutex::default(),
             weights,
-            fused: stages.filter(|_| device.is_cpu()).map(Fused::new),
+            plan,
             log: Mutex::default(),
+            training: Mutex::default(),
         })
     }
 }
@@ -136,34 +141,28 @@ impl Model {
         self.weights.iter().map(copy).collect()
     }
 
-    /// The scores (logits) of a batch: (batch, 28, 28, 1), scaled as the
-    /// [`spec`](ModelSpec::input_scaling) says, to (batch, 10). `step` is given while training, and
-    /// decides what dropout drops.
+    /// The scores (logits) of a batch: (batch, 28, 28, 1) in `f32`, scaled as the
+    /// [`spec`](ModelSpec::input_scaling) says, to (batch, 10); for a network that ends otherwise,
+    /// to (batch, output shape of its last layer). `step` is given while training, and decides what
+    /// dropout drops.
     ///
     /// # Errors
-    /// When the input has another shape.
+    /// When the input has another shape or type.
     pub fn forward(&self, input: &Tensor, step: Option<Step>) -> Result<Tensor> {
-        if let (Some(fused), None) = (&self.fused, step)
-            && self.suits_fused(input)
-        {
-            return self.forward_fused(fused, input, step);
+        self.spec.check_input(input)?;
+        if let Some(mut pass) = self.plan_pass(input) {
+            let scores = self.forward_planned(&mut pass, input, step)?;
+            self.keep_statistics(&Statistics::of(&mut pass))?;
+            return Ok(scores);
         }
-        self.forward_by_layers(input, step)
-    }
-
-    fn forward_by_layers(&self, input: &Tensor, step: Option<Step>) -> Result<Tensor> {
-        let mut weights = self.weights.iter().map(|weight| match step {
-            Some(_) => weight.var.as_tensor().clone(),
-            // Without a graph, each activation is freed as soon as the next one is there.
-            None => weight.var.as_detached_tensor(),
-        });
-        let mut activation = input.clone();
-        for placed in self.spec.place()? {
-            let own: Vec<Tensor> = weights.by_ref().take(placed.weights.len()).collect();
-            let pass = Pass::new(placed.name, step);
-            activation = placed.layer.forward(&activation, &own, &pass)?;
+        if let Some(step) = step {
+            let (scores, statistics) = self.train_by_layers(input, step)?;
+            self.keep_statistics(&statistics)?;
+            return Ok(scores);
         }
-        Ok(activation)
+        let detached = |weight: &NamedWeight| weight.var.as_detached_tensor();
+        let weights: Vec<Tensor> = self.weights.iter().map(detached).collect();
+        forward_by_layers(&self.spec.place()?, input, &weights, None)
     }
 
     pub(crate) fn named_weights(&self) -> &[NamedWeight] {
@@ -189,11 +188,32 @@ impl Model {
         Ok(())
     }
 
-    pub(crate) fn adam(&self) -> MutexGuard<'_, Adam> {
-        self.adam.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The right to train the model, for as long as it is held.
+    ///
+    /// # Errors
+    /// When somebody else has it.
+    pub(crate) fn lock_training(&self) -> Result<MutexGuard<'_, ()>> {
+        match self.training.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::Invalid(format!(
+                "model {} is being trained already, by another thread or by the fit that has called \
+                 this callback: let that end first, or build a second model from the same ModelSpec",
+                self.spec.name()
+            ))),
+        }
+    }
+
+    pub(crate) fn optimizer(&self) -> MutexGuard<'_, OptimizerState> {
+        self.optimizer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,10 @@
-//! A network as a readable list of layers.
+//! A network as a readable list of layers and branches.
 
-use std::sync::Arc;
-
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{
-    BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Weight, ZeroPadding2d,
-};
+use super::block::{Block, NamedLayer};
+use crate::nn::{AnyLayer, Layer};
 use crate::{Error, Result, SIDE, Scaling};
 
 /// A network before it has weights: name, input scaling, and named layers in order.
@@ -27,99 +25,62 @@ pub struct ModelSpec {
     name: String,
     pub(super) input: Vec<usize>,
     scaling: Scaling,
-    pub(super) layers: Vec<NamedLayer>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct NamedLayer {
-    pub(crate) name: String,
-    pub(crate) layer: AnyLayer,
-}
-
-/// Any of the layers of this crate, or one of your own.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum AnyLayer {
-    /// [`BatchNorm`]
-    BatchNorm(BatchNorm),
-    /// [`Conv2d`]
-    Conv2d(Conv2d),
-    /// [`MaxPool2d`]
-    MaxPool2d(MaxPool2d),
-    /// [`ZeroPadding2d`]
-    ZeroPadding2d(ZeroPadding2d),
-    /// [`Dropout`]
-    Dropout(Dropout),
-    /// [`Flatten`]
-    Flatten(Flatten),
-    /// [`Dense`]
-    Dense(Dense),
-    /// A layer defined outside this crate. A checkpoint cannot hold its code: build the model again
-    /// and [`restore`](crate::Model::restore) it.
-    #[serde(skip)]
-    Custom(Arc<dyn Layer>),
-}
-
-macro_rules! any_layer_from {
-    ($($layer:ident),+) => {
-        $(impl From<$layer> for AnyLayer {
-            fn from(layer: $layer) -> Self {
-                Self::$layer(layer)
-            }
-        })+
-
-        impl AnyLayer {
-            /// The layer behind the name.
-            pub fn as_layer(&self) -> &dyn Layer {
-                match self {
-                    $(Self::$layer(layer) => layer,)+
-                    Self::Custom(layer) => layer.as_ref(),
-                }
-            }
-        }
-    };
-}
-
-any_layer_from!(
-    BatchNorm,
-    Conv2d,
-    MaxPool2d,
-    Dropout,
-    Flatten,
-    Dense,
-    ZeroPadding2d
-);
-
-/// A layer with all sizes known.
-pub(crate) struct Placed<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) layer: &'a dyn Layer,
-    pub(crate) output_shape: Vec<usize>,
-    pub(crate) weights: Vec<Weight>,
+    pub(crate) layers: Block,
 }
 
 impl ModelSpec {
-    /// An empty network for 28×28×1 images scaled to 0..1.
+    /// An empty network for 28×28×1 images ([`input`](Self::input) says others) scaled to 0..1.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             input: vec![SIDE, SIDE, 1],
             scaling: Scaling::Unit,
-            layers: Vec::new(),
+            layers: Block::new(),
         }
     }
 
     /// Appends a layer of this crate. Its weights will be called `name.kernel`, `name.bias`.
-    pub fn layer(mut self, name: &str, layer: impl Into<AnyLayer>) -> Self {
-        self.layers.push(NamedLayer {
-            name: name.to_owned(),
-            layer: layer.into(),
-        });
-        self
+    pub fn layer(self, name: &str, layer: impl Into<AnyLayer>) -> Self {
+        let layers = self.layers.layer(name, layer);
+        Self { layers, ..self }
     }
 
     /// Appends a layer of your own.
     pub fn custom(self, name: &str, layer: impl Layer + 'static) -> Self {
-        self.layer(name, AnyLayer::Custom(Arc::new(layer)))
+        let layers = self.layers.custom(name, layer);
+        Self { layers, ..self }
+    }
+
+    /// Appends branches that all read what is there, and the sum of what they give
+    /// (`keras.layers.Add`): `[body, Block::new()]` is a residual connection (He et al., 2016). Their
+    /// outputs must have the same shape. Names of layers get `name/` before them.
+    pub fn add(self, name: &str, branches: impl IntoIterator<Item = Block>) -> Self {
+        let layers = self.layers.add(name, branches);
+        Self { layers, ..self }
+    }
+
+    /// Appends branches that all read what is there, and what they give side by side, channel behind
+    /// channel (`keras.layers.Concatenate`), as in GoogLeNet (Szegedy et al., 2015) and DenseNet
+    /// (Huang et al., 2017). Names of layers get `name/` before them.
+    pub fn concatenate(self, name: &str, branches: impl IntoIterator<Item = Block>) -> Self {
+        let layers = self.layers.concatenate(name, branches);
+        Self { layers, ..self }
+    }
+
+    /// Takes images of another shape than 28×28×1: height, width and channels, as
+    /// [`Dataset::shape`](crate::Dataset::shape) tells them.
+    ///
+    /// ```
+    /// use fmnist_lib::{Dense, Flatten, ModelSpec};
+    ///
+    /// let spec = ModelSpec::new("softmax").input([32, 32, 3]);
+    /// let spec = spec.layer("flatten", Flatten).layer("output", Dense::new(10));
+    /// assert_eq!(spec.summary()?.parameters(), 32 * 32 * 3 * 10 + 10);
+    /// # Ok::<(), fmnist_lib::Error>(())
+    /// ```
+    pub fn input(self, shape: [usize; 3]) -> Self {
+        let input = shape.to_vec();
+        Self { input, ..self }
     }
 
     /// Feeds the network pixels scaled as `scaling` says.
@@ -145,28 +106,68 @@ impl ModelSpec {
         self.scaling
     }
 
-    /// Follows the shape of one image through all layers.
-    pub(crate) fn place(&self) -> Result<Vec<Placed<'_>>> {
-        let mut shape = self.input.clone();
-        let mut placed: Vec<Placed<'_>> = Vec::with_capacity(self.layers.len());
-        for NamedLayer { name, layer } in &self.layers {
-            let located = |problem: Error| {
-                Error::Invalid(format!("model {}, layer {name}: {problem}", self.name))
-            };
-            if placed.iter().any(|other| other.name == name) {
-                return Err(located(Error::Invalid("the name is used twice".into())));
-            }
-            let layer = layer.as_layer();
-            let output_shape = layer.output_shape(&shape).map_err(located)?;
-            let weights = layer.weights(&shape);
-            shape.clone_from(&output_shape);
-            placed.push(Placed {
-                name,
-                layer,
-                output_shape,
-                weights,
-            });
+    /// What sets the network of a file apart from this one, names of networks left aside; `None` where
+    /// nothing does. The file may tell less than all.
+    pub(super) fn difference(
+        &self,
+        scaling: Option<Scaling>,
+        file: Option<&Self>,
+    ) -> Option<String> {
+        if let Some(theirs) = scaling.or(file.map(|file| file.scaling))
+            && theirs != self.scaling
+        {
+            return Some(format!(
+                "its network was trained with Scaling::{theirs:?}, but model {} has Scaling::{:?}",
+                self.name, self.scaling
+            ));
         }
-        Ok(placed)
+        let file = file?;
+        if file.input != self.input {
+            return Some(format!(
+                "its network takes images of {:?}, but model {} of {:?}",
+                file.input, self.name, self.input
+            ));
+        }
+        // A layer of the user's own is in no file, but in this network it may be.
+        let shown = |layer: Option<&&NamedLayer>| {
+            layer.map_or("none".to_owned(), |NamedLayer { name, layer }| {
+                format!("{name}, {:?}", layer.as_layer())
+            })
+        };
+        let (ours, theirs) = (self.layers.layers(), file.layers.layers());
+        let count = ours.len().max(theirs.len());
+        (0..count).find_map(|at| {
+            let (theirs, ours) = (shown(theirs.get(at)), shown(ours.get(at)));
+            (theirs != ours).then(|| {
+                format!(
+                    "layer {} of its network is {theirs}, but that of model {} is {ours}",
+                    at + 1,
+                    self.name
+                )
+            })
+        })
+    }
+
+    /// Refuses everything but a batch of images as this network takes them.
+    pub(crate) fn check_input(&self, input: &Tensor) -> Result<()> {
+        let found = input.dims();
+        if found.get(1..) == Some(&self.input) && input.dtype() == DType::F32 {
+            return Ok(());
+        }
+        let wanted = self.input.iter().map(|side| format!(", {side}"));
+        let wanted = format!("(batch{})", wanted.collect::<String>());
+        let remedy = match found {
+            _ if found.get(1..) == Some(&self.input) => "; convert it by to_dtype(DType::F32)",
+            _ if found == self.input => "; add the batch by unsqueeze(0)",
+            &[_, channels, height, width] if [height, width, channels] == self.input[..] => {
+                "; put the channels last by permute((0, 2, 3, 1))"
+            }
+            _ => "",
+        };
+        Err(Error::Invalid(format!(
+            "model {} takes an input of shape {wanted}, F32, but gets {found:?}, {:?}{remedy}",
+            self.name,
+            input.dtype()
+        )))
     }
 }

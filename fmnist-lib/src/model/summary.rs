@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{ModelSpec, Result, Weight};
+use crate::nn::Weight;
+use crate::plan::Source;
+use crate::{ModelSpec, Result};
 
 /// Layers, output shapes and parameter counts. Its `Display` is Keras's table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct SummaryRow {
     pub name: String,
     /// Its Keras class.
     pub kind: String,
+    /// Names of the layers that it reads; none where it reads the images.
+    pub inputs: Vec<String>,
     /// Shape of one output, the batch dimension left out.
     pub output_shape: Vec<usize>,
     /// Number of values of all its weights.
@@ -34,6 +38,14 @@ impl Summary {
         self.rows.iter().map(|row| row.parameters).sum()
     }
 
+    /// Whether some layer reads another than the one before it.
+    pub(crate) fn has_branches(&self) -> bool {
+        let pairs = self.rows.windows(2);
+        pairs
+            .into_iter()
+            .any(|pair| pair[1].inputs != [pair[0].name.clone()])
+    }
+
     /// Of these, those that the optimiser does not change.
     pub fn not_trainable(&self) -> usize {
         self.rows.iter().map(|row| row.not_trainable).sum()
@@ -44,17 +56,23 @@ impl ModelSpec {
     /// The Keras summary: names, output shapes, parameter counts.
     ///
     /// # Errors
-    /// When a layer cannot take what the one before it gives; the message names the layer.
+    /// As for [`build`](Self::build): whatever has a summary can be built.
     pub fn summary(&self) -> Result<Summary> {
-        let rows = self.place()?.into_iter().map(|placed| SummaryRow {
-            name: placed.name.to_owned(),
-            kind: placed.layer.kind().to_owned(),
-            parameters: placed.weights.iter().map(Weight::count).sum(),
-            not_trainable: (placed.weights.iter())
+        let placed = self.place()?;
+        let name = |source: &Source| match *source {
+            Source::Images => None,
+            Source::Layer(at) => Some(placed[at].name.clone()),
+        };
+        let rows = placed.iter().map(|layer| SummaryRow {
+            name: layer.name.clone(),
+            kind: layer.operation.kind().to_owned(),
+            inputs: layer.inputs.iter().filter_map(name).collect(),
+            parameters: layer.weights.iter().map(Weight::count).sum(),
+            not_trainable: (layer.weights.iter())
                 .filter(|weight| !weight.trainable)
                 .map(Weight::count)
                 .sum(),
-            output_shape: placed.output_shape,
+            output_shape: layer.output_shape.clone(),
         });
         Ok(Summary {
             model: self.name().to_owned(),
@@ -63,41 +81,57 @@ impl ModelSpec {
     }
 }
 
-const WIDTH: usize = 65;
+/// Keras's columns: name and class, output shape, number of parameters and, for networks with branches,
+/// what a layer is connected to. A column grows with what stands in it, so that long names neither run
+/// together nor are cut.
+const WIDTHS: [usize; 4] = [29, 26, 10, 0];
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let thin = "_".repeat(WIDTH);
-        let thick = "=".repeat(WIDTH);
-        writeln!(f, "Model: \"{}\"\n{thin}", self.model)?;
-        writeln!(
-            f,
-            "{:<29}{:<26}{:<10}\n{thick}",
-            "Layer (type)", "Output Shape", "Param #"
-        )?;
-        for (index, row) in self.rows.iter().enumerate() {
-            let shape: String = row
-                .output_shape
-                .iter()
-                .map(|size| format!(", {size}"))
-                .collect();
-            let layer = format!("{} ({})", row.name, row.kind);
-            writeln!(
-                f,
-                "{layer:<29}{:<26}{:<10}",
-                format!("(None{shape})"),
-                row.parameters
-            )?;
-            writeln!(
-                f,
-                "{}",
-                if index + 1 < self.rows.len() {
-                    &thin
+        let has_branches = self.has_branches();
+        let cells = |row: &SummaryRow| {
+            let sides = row.output_shape.iter().map(|side| format!(", {side}"));
+            let inputs = if has_branches {
+                row.inputs.join(", ")
+            } else {
+                String::new()
+            };
+            [
+                format!("{} ({})", row.name, row.kind),
+                format!("(None{})", sides.collect::<String>()),
+                row.parameters.to_string(),
+                inputs,
+            ]
+        };
+        let rows: Vec<[String; 4]> = self.rows.iter().map(cells).collect();
+        let mut widths = WIDTHS;
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                let needed = if cell.is_empty() {
+                    0
                 } else {
-                    &thick
-                }
-            )?;
+                    cell.chars().count() + 2
+                };
+                *width = (*width).max(needed);
+            }
         }
+        if has_branches {
+            widths[3] = widths[3].max("Connected to".len());
+        }
+        let line = |[layer, shape, parameters, inputs]: [&str; 4]| {
+            let [first, second, third, fourth] = widths;
+            format!("{layer:<first$}{shape:<second$}{parameters:<third$}{inputs:<fourth$}")
+        };
+        let width = widths.iter().sum();
+        let (thin, thick) = ("_".repeat(width), "=".repeat(width));
+        writeln!(f, "Model: \"{}\"\n{thin}", self.model)?;
+        let connected = if has_branches { "Connected to" } else { "" };
+        let header = line(["Layer (type)", "Output Shape", "Param #", connected]);
+        let body: Vec<String> = (rows.iter())
+            .map(|row| line(row.each_ref().map(String::as_str)))
+            .collect();
+        let body = body.join(&format!("\n{thin}\n"));
+        writeln!(f, "{header}\n{thick}\n{body}\n{thick}")?;
         let (all, fixed) = (self.parameters(), self.not_trainable());
         write!(
             f,

@@ -1,6 +1,9 @@
 use candle_core::Tensor;
+use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
+use super::ending::Ending;
+use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Layer, Pass, Weight};
 use crate::{Error, Result};
 
@@ -32,6 +35,16 @@ impl BatchNorm {
         Self { momentum, ..self }
     }
 
+    /// Adds `epsilon` to the variance. PyTorch's is 1e-5.
+    pub fn epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// Follows with `activation`.
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
     /// Follows with a ReLU.
     pub fn relu(self) -> Self {
         Self {
@@ -48,8 +61,8 @@ impl Default for BatchNorm {
 }
 
 /// The places of the moving means among a layer's weights.
-pub(crate) const MOVING_MEAN: usize = 2;
-pub(crate) const MOVING_VARIANCE: usize = 3;
+const MOVING_MEAN: usize = 2;
+const MOVING_VARIANCE: usize = 3;
 
 impl Layer for BatchNorm {
     fn kind(&self) -> &str {
@@ -63,6 +76,7 @@ impl Layer for BatchNorm {
                 self.momentum
             )));
         }
+        super::check_epsilon("BatchNorm", self.epsilon)?;
         Ok(input.to_vec())
     }
 
@@ -100,7 +114,7 @@ impl Layer for BatchNorm {
 
 /// Moves a moving mean towards that of a batch, in place; not at all where that is not finite, as
 /// when training diverges.
-pub(crate) fn follow(moving: &Tensor, batch: &Tensor, momentum: f64) -> Result<()> {
+fn follow(moving: &Tensor, batch: &Tensor, momentum: f64) -> Result<()> {
     let batch = batch.detach();
     let sum = batch.sum_all()?.to_dtype(candle_core::DType::F64)?;
     if sum.to_scalar::<f64>()?.is_finite() {
@@ -108,4 +122,80 @@ pub(crate) fn follow(moving: &Tensor, batch: &Tensor, momentum: f64) -> Result<(
         moving.slice_set(&moved, 0, 0)?;
     }
     Ok(())
+}
+
+#[derive(Debug)]
+struct BatchNormStage {
+    kernel: kernels::BatchNorm,
+    momentum: f64,
+    ending: Ending,
+}
+
+impl BatchNorm {
+    pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
+        let kernel = kernels::BatchNorm {
+            channels: place.output.last().copied().unwrap_or(1),
+            epsilon: self.epsilon as f32,
+        };
+        let ending = Ending::new(self.activation, place);
+        Some(Staged {
+            followers: ending.followers(),
+            stage: Box::new(BatchNormStage {
+                kernel,
+                momentum: self.momentum,
+                ending,
+            }),
+        })
+    }
+}
+
+impl Stage for BatchNormStage {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        let kept = pass.kept;
+        let x = pass.inputs[0];
+        if pass.step.is_some() {
+            kept.moments = self.kernel.moments(pass.isa, x);
+            kept.statistics.clear();
+            let measured = [&kept.moments.mean, &kept.moments.variance];
+            for (place, values) in [MOVING_MEAN, MOVING_VARIANCE].into_iter().zip(measured) {
+                let moving = pass.weights.0[place].copy()?;
+                let batch = Tensor::from_slice(values, moving.shape(), moving.device())?;
+                follow(&moving, &batch, self.momentum)?;
+                kept.statistics.push(moving);
+            }
+        }
+        let activation = self.ending.begin(pass.images, pass.step, &mut kept.bits);
+        pass.weights.read(|w| {
+            if pass.step.is_none() {
+                w[MOVING_MEAN].clone_into(&mut kept.moments.mean);
+                w[MOVING_VARIANCE].clone_into(&mut kept.moments.variance);
+            }
+            let operands = kernels::BatchNormForward {
+                x,
+                gamma: w[0],
+                beta: w[1],
+                moments: &kept.moments,
+                activation,
+            };
+            self.kernel.forward(pass.isa, operands, pass.output);
+        })?;
+        self.ending.end(pass.step, pass.output, &mut kept.sums);
+        Ok(())
+    }
+
+    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
+        self.ending
+            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+        pass.fill(|pass, dy, w, into| {
+            let operands = kernels::BatchNormBackward {
+                x: pass.inputs[0],
+                gamma: w[0],
+                moments: &pass.kept.moments,
+                y: pass.output,
+                dy,
+                activation: self.ending.again(&pass.kept.bits),
+            };
+            self.kernel.backward(pass.isa, operands, into);
+        })
+    }
 }

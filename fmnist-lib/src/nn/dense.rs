@@ -1,11 +1,14 @@
 use candle_core::Tensor;
+use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::{Activation, Init, Layer, Pass, Weight};
+use super::ending::Ending;
+use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::{Activation, Init, Layer, Pass, Weight, at_least_one};
 use crate::{Error, Result};
 
 /// `keras.layers.Dense`: every output is a weighted sum of all inputs, plus a bias.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dense {
     pub(crate) units: usize,
     pub(crate) activation: Activation,
@@ -13,7 +16,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// `units` outputs; linear, Glorot uniform, zero bias.
+    /// `units` outputs, at least 1; linear, Glorot uniform, zero bias.
     pub fn new(units: usize) -> Self {
         Self {
             units,
@@ -30,6 +33,11 @@ impl Dense {
         }
     }
 
+    /// Follows the sum with `activation`.
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
     /// Starts the kernel as `init` says.
     pub fn init(self, init: Init) -> Self {
         Self { init, ..self }
@@ -42,6 +50,7 @@ impl Layer for Dense {
     }
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        at_least_one("the number of units of Dense", self.units)?;
         match input {
             [_] => Ok(vec![self.units]),
             _ => Err(Error::Invalid(format!(
@@ -51,14 +60,65 @@ impl Layer for Dense {
     }
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
+        let shape = vec![input[0], self.units];
+        let bias = self.init.of_bias(&shape);
         vec![
-            Weight::new("kernel", vec![input[0], self.units], self.init),
-            Weight::new("bias", vec![self.units], Init::Zeros),
+            Weight::new("kernel", shape, self.init),
+            Weight::new("bias", vec![self.units], bias),
         ]
     }
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
         self.activation
             .apply(input.matmul(&weights[0])?.broadcast_add(&weights[1])?)
+    }
+}
+
+#[derive(Debug)]
+struct DenseStage {
+    kernel: kernels::Dense,
+    ending: Ending,
+}
+
+impl Dense {
+    pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
+        let kernel = kernels::Dense {
+            inputs: place.inputs[0][0],
+            outputs: self.units,
+        };
+        let ending = Ending::new(self.activation, place);
+        Some(Staged {
+            followers: ending.followers(),
+            stage: Box::new(DenseStage { kernel, ending }),
+        })
+    }
+}
+
+impl Stage for DenseStage {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        let activation = self
+            .ending
+            .begin(pass.images, pass.step, &mut pass.kept.bits);
+        pass.weights.read(|w| {
+            let operands = kernels::Forward {
+                x: pass.inputs[0],
+                weights: w[0],
+                bias: w[1],
+                activation,
+            };
+            self.kernel.forward(pass.isa, operands, pass.output);
+        })?;
+        self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
+        Ok(())
+    }
+
+    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
+        self.ending
+            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+        pass.fill(|pass, dy, w, into| {
+            let activation = self.ending.again(&pass.kept.bits);
+            let operands = pass.operands(w[0], dy, activation);
+            self.kernel.backward(pass.isa, operands, into);
+        })
     }
 }

@@ -1,7 +1,9 @@
 use candle_core::{Shape, Tensor};
+use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::kernels::{Isa, dropout_bits};
+use super::ending::StageDropout;
+use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, Step};
 use crate::{Error, Result};
 
@@ -36,13 +38,44 @@ impl Layer for Dropout {
 
     fn forward(&self, input: &Tensor, _: &[Tensor], pass: &Pass<'_>) -> Result<Tensor> {
         match pass.step {
-            Some(step) if self.rate > 0.0 => {
+            Some(step) if self.rate > 0.0 && input.elem_count() > 0 => {
                 let mask = mask(input.shape(), pass.layer, step, self.rate);
                 let mask = Tensor::from_vec(mask, input.shape(), input.device())?;
                 Ok((input * mask.to_dtype(input.dtype())?)?)
             }
             _ => Ok(input.clone()),
         }
+    }
+}
+
+impl Dropout {
+    /// Of its own, where the layer before it does not take it along.
+    pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
+        Some(Staged::alone(StageDropout::new(
+            place.name,
+            self.rate,
+            place.output,
+        )))
+    }
+}
+
+impl Stage for StageDropout {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        match pass.step {
+            Some(step) => {
+                self.draw(pass.images, step, &mut pass.kept.bits);
+                let dropout = self.kept(&pass.kept.bits);
+                dropout.apply(self.channels, pass.inputs[0], pass.output);
+            }
+            None => pass.inputs[0].clone_into(pass.output),
+        }
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_>) -> Result<()> {
+        let dropout = self.kept(&pass.kept.bits);
+        dropout.apply(self.channels, pass.gradient, &mut pass.of_inputs[0]);
+        Ok(())
     }
 }
 
@@ -56,7 +89,7 @@ pub(crate) fn kept_bits(
     kept: &mut Vec<u16>,
 ) {
     kept.resize(pixels * channels.div_ceil(16), 0);
-    dropout_bits(Isa::best(), step.key(layer), 0, rate, kept);
+    kernels::dropout_bits(kernels::Isa::best(), step.key(layer), 0, rate, kept);
 }
 
 /// 0 where a value is dropped, `1 / (1 - rate)` elsewhere.

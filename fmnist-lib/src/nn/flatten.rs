@@ -1,12 +1,19 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Pass};
+use super::stage::{Place, Staged};
+use super::{Layer, Pass, product};
 use crate::Result;
 
 /// `keras.layers.Flatten`: rows, columns and channels in one line, channels fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flatten;
+
+impl Flatten {
+    pub(super) fn stage(&self, _: &Place<'_>) -> Option<Staged> {
+        None
+    }
+}
 
 impl Layer for Flatten {
     fn kind(&self) -> &str {
@@ -14,7 +21,7 @@ impl Layer for Flatten {
     }
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(vec![input.iter().product()])
+        Ok(vec![product(input)])
     }
 
     fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {

@@ -1,21 +1,29 @@
 //! Layers: what each adds to a network, one file each.
 //!
 //! Activations are channels-last, (batch, height, width, channels), as in Keras. On the CPU in `f32`
-//! a layer runs this crate's own operations; for any other device or type it is composed of Candle's.
+//! a layer is a [`stage`] of a plan, in kernels of our own; for any other device or type it is composed
+//! of Candle's operations, which are what the tests compare the stages with.
 
+mod activation;
+mod any_layer;
+mod avg_pool2d;
 mod batch_norm;
 mod conv2d;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
+mod ending;
 mod flatten;
 mod init;
-#[allow(
-    unreachable_pub,
-    dead_code,
-    reason = "the kernels are written as a crate of their own"
-)]
-pub mod kernels;
+mod island;
+mod layer_norm;
 mod max_pool2d;
+mod merge;
+mod reshape;
+mod shape;
+mod sliding;
+pub(crate) mod stage;
+mod up_sampling2d;
 mod zero_padding2d;
 
 use std::cell::RefCell;
@@ -24,18 +32,29 @@ use std::fmt::Debug;
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Storage, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use serde::{Deserialize, Serialize};
 
+pub use activation::Activation;
+pub use any_layer::AnyLayer;
+pub(crate) use any_layer::Operation;
+pub use avg_pool2d::{AvgPool2d, GlobalAvgPool2d};
 pub use batch_norm::BatchNorm;
-pub(crate) use batch_norm::{MOVING_MEAN, MOVING_VARIANCE, follow};
 pub use conv2d::Conv2d;
 pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
-pub(crate) use dropout::kept_bits;
+use dropout::kept_bits;
 pub use flatten::Flatten;
 pub use init::Init;
+pub use layer_norm::LayerNorm;
 pub use max_pool2d::MaxPool2d;
+pub(crate) use merge::{Merge, add};
+pub use reshape::Reshape;
+pub(crate) use shape::product;
+use shape::{at_least_one, check_epsilon, image_shape, without_batch};
+pub use sliding::Pair;
+pub use up_sampling2d::UpSampling2d;
 pub use zero_padding2d::ZeroPadding2d;
+use zero_padding2d::zeros_around;
 
 use crate::seed::{Purpose, key};
 use crate::{Error, Result};
@@ -48,7 +67,8 @@ pub trait Layer: Debug + Send + Sync {
     /// Shape of one output for one input of shape `input`, the batch dimension left out.
     ///
     /// # Errors
-    /// When the layer cannot take such an input.
+    /// When the layer cannot take such an input, or a setting of its own cannot work. The message
+    /// is shown behind the name of the layer.
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>>;
 
     /// The weights for inputs of shape `input`; none by default.
@@ -60,8 +80,21 @@ pub trait Layer: Debug + Send + Sync {
     /// [`weights`](Self::weights).
     ///
     /// # Errors
-    /// When Candle refuses the operation.
+    /// When the input has a shape that [`output_shape`](Self::output_shape) refuses, or Candle
+    /// refuses the operation. A [`Model`](crate::Model) also refuses an output of another shape
+    /// than `output_shape` has promised.
     fn forward(&self, input: &Tensor, weights: &[Tensor], pass: &Pass<'_>) -> Result<Tensor>;
+
+    /// The name of what this layer computes, by which a [`Sweep`](crate::Sweep) finds the results of
+    /// earlier runs. Change the name whenever you change the code, and let each setting have its
+    /// part in it: `Some(format!("scale, version 2, factor {}", self.factor))`.
+    ///
+    /// A sweep cannot see whether the code of a layer has changed. Without a key, which is the
+    /// default, it therefore trains a network with this layer anew each time. Layers of this crate
+    /// need no key.
+    fn key(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A weight before it has a value.
@@ -97,27 +130,7 @@ impl Weight {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-/// What a layer does to its sum before passing it on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activation {
-    /// Nothing.
-    #[default]
-    Linear,
-    /// `max(x, 0)`; its gradient at exactly 0 is 0, as in TensorFlow.
-    Relu,
-}
-
-impl Activation {
-    fn apply(self, x: Tensor) -> Result<Tensor> {
-        match self {
-            Self::Linear => Ok(x),
-            // Candle's own `relu` passes the gradient on at exactly 0.
-            Self::Relu => Ok((&x * x.gt(0.0)?.to_dtype(x.dtype())?)?),
-        }
+        product(&self.shape)
     }
 }
 
@@ -169,6 +182,24 @@ impl Step {
             },
         )
     }
+}
+
+/// Refuses an output of another shape than the layer has promised, which is `shape` for one image.
+pub(crate) fn check_output(
+    name: &str,
+    kind: &str,
+    output: &Tensor,
+    images: usize,
+    shape: &[usize],
+) -> Result<()> {
+    let promised = [&[images], shape].concat();
+    if output.dims() == promised {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "layer {name} ({kind}) gives {:?}, but its output_shape promises {promised:?}",
+        output.dims(),
+    )))
 }
 
 /// Whether this crate's own CPU operations take all of `tensors`.
@@ -229,15 +260,5 @@ impl<F: FnOnce(&mut [f32]) -> R, R> InplaceOp1 for Write<F, R> {
         let (write, result) = &mut *self.0.borrow_mut();
         *result = write.take().map(|write| write(&mut values[start..end]));
         Ok(())
-    }
-}
-
-/// Height, width and channels of an image-shaped input, or an error that names the layer.
-fn image_shape(layer: &str, input: &[usize]) -> Result<(usize, usize, usize)> {
-    match *input {
-        [height, width, channels] => Ok((height, width, channels)),
-        _ => Err(Error::Invalid(format!(
-            "{layer} needs an input of (height, width, channels), but gets {input:?}"
-        ))),
     }
 }

@@ -1,6 +1,8 @@
 use candle_core::Tensor;
+use fmnist_kernels::Padding;
 use serde::{Deserialize, Serialize};
 
+use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, image_shape};
 use crate::Result;
 
@@ -26,21 +28,41 @@ impl Layer for ZeroPadding2d {
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         let (height, width, channels) = image_shape("ZeroPadding2d", input)?;
-        Ok(vec![
-            height + 2 * self.size,
-            width + 2 * self.size,
-            channels,
-        ])
+        let wide = |side: usize| side.saturating_add(self.size.saturating_mul(2));
+        Ok(vec![wide(height), wide(width), channels])
     }
 
     fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        zeros_around(input, self.size, self.size)
+        zeros_around(input, [[self.size; 2]; 2])
     }
 }
 
-/// Images with rows and columns of zeros: `before` above and to the left, `after` below and to the
-/// right.
-pub(super) fn zeros_around(images: &Tensor, before: usize, after: usize) -> Result<Tensor> {
-    let wide = images.pad_with_zeros(2, before, after)?;
-    Ok(wide.pad_with_zeros(1, before, after)?)
+impl ZeroPadding2d {
+    pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
+        Some(Staged::alone(Padding {
+            height: place.inputs[0][0],
+            width: place.inputs[0][1],
+            channels: place.inputs[0][2],
+            size: self.size,
+        }))
+    }
+}
+
+impl Stage for Padding {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        self.forward(pass.inputs[0], pass.output);
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_>) -> Result<()> {
+        self.backward(pass.gradient, &mut pass.of_inputs[0]);
+        Ok(())
+    }
+}
+
+/// Images with rows of zeros above and below, and columns of zeros left and right.
+pub(super) fn zeros_around(images: &Tensor, padding: [[usize; 2]; 2]) -> Result<Tensor> {
+    let [[top, bottom], [left, right]] = padding;
+    let wide = images.pad_with_zeros(2, left, right)?;
+    Ok(wide.pad_with_zeros(1, top, bottom)?)
 }

@@ -78,9 +78,15 @@ impl Axis {
             0.05 * high.abs().max(0.1)
         };
         let (low, high) = (low - room, high + room);
-        let step = round_step((high - low) / 6.0);
-        let from = ((low / step + 1e-9).floor() * step).max(bounds.0);
-        let to = ((high / step - 1e-9).ceil() * step).min(bounds.1);
+        // The difference may be more than the largest number.
+        let sixth = match high - low {
+            f64::INFINITY => high / 6.0 - low / 6.0,
+            difference => difference / 6.0,
+        };
+        let step = round_step(sixth);
+        let whole = |count: f64| (count * step).clamp(f64::MIN, f64::MAX);
+        let from = whole((low / step + 1e-9).floor()).max(bounds.0);
+        let to = whole((high / step - 1e-9).ceil()).min(bounds.1);
         Self {
             from,
             to,
@@ -92,18 +98,27 @@ impl Axis {
     /// For positive values in order, each once: a few of them are all named, many by powers of ten.
     fn log(values: &[f64]) -> Self {
         let (low, high) = (values[0], values[values.len() - 1]);
-        let room = (high / low).powf(0.04).max(1.1);
-        let (from, to) = (low / room, high * room);
+        // By logarithms: the factor between the two may be more than the largest number.
+        let decades = high.log10() - low.log10();
+        let room = 10f64.powf(0.04 * decades).max(1.1);
+        let from = (low / room).max(SMALLEST);
+        let to = match (high * room).min(f64::MAX) {
+            to if to > from => to,
+            _ => 2.0 * from,
+        };
         let ticks = if values.len() <= 10 {
             values.to_vec()
         } else {
-            let factors: &[f64] = match (high / low).log10() {
+            let factors: &[f64] = match decades {
                 ..1.5 => &[1.0, 2.0, 5.0],
                 _ => &[1.0],
             };
-            let decades = from.log10().floor() as i32..=to.log10().ceil() as i32;
-            let ticks =
-                decades.flat_map(|decade| factors.iter().map(move |f| f * 10f64.powi(decade)));
+            let (first, last) = (from.log10().floor() as i32, to.log10().ceil() as i32);
+            // Of a great many powers of ten, only some have room for their names.
+            let every = ((last - first) / 12 + 1) as usize;
+            let ticks = (first..=last)
+                .step_by(every)
+                .flat_map(|decade| factors.iter().map(move |f| f * 10f64.powi(decade)));
             ticks.filter(|tick| (from..=to).contains(tick)).collect()
         };
         Self {
@@ -132,8 +147,13 @@ impl Ranged for Axis {
 
     fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
         let share = match self.step {
+            // A quarter of each: the difference may be more than the largest number.
+            Some(_) if !(self.to - self.from).is_finite() => {
+                let [value, from, to] = [*value, self.from, self.to].map(|it| it / 4.0);
+                (value - from) / (to - from)
+            }
             Some(_) => (value - self.from) / (self.to - self.from),
-            None => (value / self.from).ln() / (self.to / self.from).ln(),
+            None => (value.ln() - self.from.ln()) / (self.to.ln() - self.from.ln()),
         };
         (f64::from(start) + share * f64::from(end - start)).round() as i32
     }
@@ -168,6 +188,9 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
+/// The smallest number above 0.
+const SMALLEST: f64 = f64::from_bits(1);
+
 /// The smallest of 1, 2, 5, 10, 20, 50, … (or 0.1, 0.2, …) that is no less than `least`.
 fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.max(f64::MIN_POSITIVE).log10().floor());
@@ -187,84 +210,4 @@ fn multiples(step: f64, from: f64, to: f64) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use plotters::coord::ranged1d::{Ranged, ValueFormatter};
-
-    use super::{Axis, Scale};
-
-    fn labels(axis: &Axis) -> Vec<String> {
-        axis.ticks
-            .iter()
-            .map(|tick| axis.format_ext(tick))
-            .collect()
-    }
-
-    #[test]
-    fn ticks_are_round_and_cover_the_values() {
-        let accuracy = Axis::values(71.3, 98.2, (0.0, 100.0));
-        assert_eq!((accuracy.from, accuracy.to), (70.0, 100.0));
-        assert_eq!(
-            labels(&accuracy),
-            ["70", "75", "80", "85", "90", "95", "100"]
-        );
-        let loss = Axis::values(0.213, 0.74, (0.0, f64::INFINITY));
-        assert_eq!(
-            labels(&loss),
-            ["0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"]
-        );
-        assert_eq!(
-            labels(&Axis::values(2.3046, 2.3051, (0.0, f64::INFINITY)))[..2],
-            ["2.3046", "2.3047"]
-        );
-    }
-
-    #[test]
-    fn a_flat_curve_has_room_and_bounds_hold() {
-        let flat = Axis::values(100.0, 100.0, (0.0, 100.0));
-        assert!(flat.from < 99.0 && flat.to == 100.0);
-        let zero = Axis::values(0.0, 0.0, (0.0, f64::INFINITY));
-        assert!(zero.from == 0.0 && zero.to > 0.0 && zero.ticks.len() > 1);
-    }
-
-    #[test]
-    fn epochs_are_whole_and_begin_with_the_first() {
-        assert_eq!(labels(&Axis::epochs(1, 3)), ["1", "2", "3"]);
-        assert_eq!(labels(&Axis::epochs(1, 1)), ["1"]);
-        assert_eq!(
-            labels(&Axis::epochs(1, 50)),
-            [
-                "1", "5", "10", "15", "20", "25", "30", "35", "40", "45", "50"
-            ]
-        );
-        assert_eq!(labels(&Axis::epochs(31, 33)), ["31", "32", "33"]);
-    }
-
-    #[test]
-    fn a_logarithmic_axis_names_a_few_values_or_powers_of_ten() {
-        let sizes = Scale::Log.axis([512.0, 32.0, 32.0, 4096.0].into_iter());
-        assert_eq!(labels(&sizes), ["32", "512", "4096"]);
-        let rates = Scale::Log.axis((0..=50).map(|i| 10f64.powf(-5.0 + f64::from(i) / 10.0)));
-        assert_eq!(
-            labels(&rates),
-            ["1e-5", "1e-4", "0.001", "0.01", "0.1", "1"]
-        );
-        // Each factor takes the same room.
-        let place = |value| rates.map(&value, (0, 10_000));
-        assert!((place(1e-3) - place(1e-4)).abs_diff(place(1e-1) - place(1e-2)) <= 1);
-        assert!(Scale::Log.axis([3.0].into_iter()).from < 3.0);
-        assert!(!Scale::Log.has_place(0.0) && Scale::Log.has_place(1e-300));
-    }
-
-    #[test]
-    fn no_finite_value_is_too_large_or_too_small() {
-        for (low, high) in [(0.0, 3e38), (1e-40, 2e-40), (0.0, 1e-300), (3e38, 3e38)] {
-            let axis = Axis::values(low, high, (0.0, f64::INFINITY));
-            assert!(
-                axis.from <= low && axis.to >= high && axis.from < axis.to,
-                "{axis:?}"
-            );
-            assert!(axis.ticks.len() < 20, "{axis:?}");
-        }
-        assert!(Axis::epochs(1, usize::MAX).ticks.len() < 20);
-    }
-}
+mod tests;

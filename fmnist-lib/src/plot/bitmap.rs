@@ -8,7 +8,7 @@ use plotters_backend::{
 };
 
 use super::canvas::{Canvas, PX, em_and_baseline};
-use crate::SIDE;
+use super::picture::Picture;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
@@ -85,21 +85,16 @@ impl DrawingBackend for Bitmap<'_> {
 }
 
 impl Canvas for Bitmap<'_> {
-    fn draw_image(&mut self, (x, y): (i32, i32), pixels: &[u8], side: usize, zoom: i32) {
-        let enlarged = (0..side as i32 * zoom).flat_map(|row| {
-            (0..side as i32 * zoom).map(move |column| {
-                let grey = pixels[(row / zoom) as usize * side + (column / zoom) as usize];
-                ((x + column, y + row), grey)
-            })
-        });
-        for (at, grey) in enlarged {
-            let color = BackendColor {
-                alpha: 1.0,
-                rgb: (grey, grey, grey),
-            };
-            let Ok(()) = self.draw_pixel(at, color) else {
-                return;
-            };
+    fn draw_image(&mut self, (x, y): (i32, i32), picture: &Picture<'_>, zoom: i32) {
+        let (width, height) = picture.size();
+        for row in 0..height * zoom {
+            for column in 0..width * zoom {
+                let rgb = picture.pixel((column / zoom) as usize, (row / zoom) as usize);
+                let color = BackendColor { alpha: 1.0, rgb };
+                let Ok(()) = self.draw_pixel((x + column, y + row), color) else {
+                    return;
+                };
+            }
         }
     }
 }
@@ -133,9 +128,4 @@ pub(super) fn encode(pixels: &[u8], (w, h): (usize, usize), color: png::ColorTyp
         .and_then(|mut writer| writer.write_image_data(pixels))
         .expect("a vector takes all bytes, and their number fits the size");
     file
-}
-
-/// One image of a dataset as a PNG file.
-pub(crate) fn thumbnail(image: &[u8]) -> Vec<u8> {
-    encode(image, (SIDE, SIDE), png::ColorType::Grayscale)
 }

@@ -10,6 +10,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters_backend::BackendTextStyle;
 
+use super::picture::Picture;
+
 /// Drawing units in a pixel of the page. plotters places everything on whole units; with four of
 /// them curves stay smooth when an SVG is enlarged, and averaging them smooths a PNG's edges.
 pub(super) const PX: i32 = 4;
@@ -41,8 +43,8 @@ pub(super) type Area<C> = DrawingArea<C, Shift>;
 
 /// A backend that figures can be drawn on; it starts out white.
 pub(super) trait Canvas: DrawingBackend<ErrorType = Infallible> {
-    /// Draws a square grey image (`side`×`side` bytes), each pixel enlarged to `zoom` units.
-    fn draw_image(&mut self, at: (i32, i32), pixels: &[u8], side: usize, zoom: i32);
+    /// Draws an image, each pixel enlarged to `zoom` units.
+    fn draw_image(&mut self, at: (i32, i32), picture: &Picture<'_>, zoom: i32);
 }
 
 const FAMILY: &str = "fmnist";

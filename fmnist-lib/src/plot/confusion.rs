@@ -4,13 +4,18 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text};
+use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text, width};
 use super::figure::Content;
-use crate::{CLASS_NAMES, CLASSES, ConfusionMatrix};
+use crate::ConfusionMatrix;
+use crate::table::counted;
 
+/// Of a cell, where there are ten classes or fewer.
 const CELL: (i32, i32) = (64, 40);
+/// The least, where there are many.
+const LEAST: (i32, i32) = (24, 18);
 const LEFT: i32 = 106;
 const TOP: i32 = 46;
+const BOTTOM: i32 = 56;
 
 /// How many images of each class (rows) were taken for which (columns).
 ///
@@ -23,22 +28,57 @@ pub fn confusion(matrix: &ConfusionMatrix) -> Figure {
 pub(super) struct Matrix(Box<ConfusionMatrix>);
 
 impl Matrix {
+    fn classes(&self) -> i32 {
+        self.0.class_names().len() as i32
+    }
+
+    /// Width and height of a cell, in pixels.
+    fn cell(&self) -> (i32, i32) {
+        let part = |length: i32, least| (length * 10 / self.classes().max(10)).max(least);
+        (part(CELL.0, LEAST.0), part(CELL.1, LEAST.1))
+    }
+
+    /// Width of the longest name of a class, in pixels.
+    fn longest(&self) -> i32 {
+        let names = self.0.class_names().iter();
+        names
+            .map(|name| width(name, &text(12, INK)) / PX)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether the columns' names stand on their heads, as there is no room beside each other.
+    fn upright(&self) -> bool {
+        self.cell() != CELL && self.longest() > self.cell().0
+    }
+
+    fn left(&self) -> i32 {
+        LEFT.max(self.longest() + 40)
+    }
+
     pub(super) fn size(&self) -> (i32, i32) {
-        let side = CLASSES as i32;
-        (LEFT + side * CELL.0 + 16, TOP + side * CELL.1 + 56)
+        let (width, height) = self.cell();
+        let names = if self.upright() { self.longest() } else { 0 };
+        let side = self.classes();
+        (
+            self.left() + side * width + 16,
+            TOP + side * height + BOTTOM + names,
+        )
     }
 
     pub(super) fn draw<C: Canvas>(&self, area: &Area<C>) -> Drawn {
-        let (w, h) = (CELL.0 * PX, CELL.1 * PX);
-        let (left, top) = (LEFT * PX, TOP * PX);
-        let side = CLASSES as i32;
+        let (width, height) = self.cell();
+        let (w, h) = (width * PX, height * PX);
+        let (left, top) = (self.left() * PX, TOP * PX);
+        let side = self.classes();
+        let names = self.0.class_names();
         let (right, bottom) = (left + side * w, top + side * h);
         let end = text(12, INK).pos(Pos::new(HPos::Right, VPos::Center));
 
         for (row, counts) in self.0.counts().iter().enumerate() {
             let total: usize = counts.iter().sum();
             let y = top + row as i32 * h;
-            area.draw_text(CLASS_NAMES[row], &end, (left - 8 * PX, y + h / 2))?;
+            area.draw_text(&names[row], &end, (left - 8 * PX, y + h / 2))?;
             for (column, &count) in counts.iter().enumerate() {
                 let x = left + column as i32 * w;
                 let share = count as f64 / total.max(1) as f64;
@@ -50,7 +90,9 @@ impl Matrix {
                     _ => INK,
                 };
                 let middle = (x + w / 2, y + h / 2);
-                area.draw_text(&count.to_string(), &centred(text(13, ink)), middle)?;
+                let figures = count.to_string();
+                let size = (2 * (width - 2) / figures.len() as i32).clamp(6, 13.min(height - 4));
+                area.draw_text(&figures, &centred(text(size, ink)), middle)?;
             }
         }
         for i in 0..=side {
@@ -59,14 +101,25 @@ impl Matrix {
             area.draw(&PathElement::new([(x, top), (x, bottom)], line))?;
             area.draw(&PathElement::new([(left, y), (right, y)], line))?;
         }
-        for (column, name) in CLASS_NAMES.iter().enumerate() {
+        let names_end = match self.upright() {
+            true => bottom + self.longest() * PX,
+            false => bottom,
+        };
+        for (column, name) in names.iter().enumerate() {
             let x = left + column as i32 * w + w / 2;
-            area.draw_text(name, &centred(text(11, INK)), (x, bottom + 14 * PX))?;
+            let (style, y) = match self.upright() {
+                true => (
+                    end.clone().transform(FontTransform::Rotate270),
+                    bottom + 8 * PX,
+                ),
+                false => (centred(text(11, INK)), bottom + 14 * PX),
+            };
+            area.draw_text(name, &style, (x, y))?;
         }
 
         let title = centred(text(14, INK));
         let middle = (left + right) / 2;
-        area.draw_text("predicted class", &title, (middle, bottom + 38 * PX))?;
+        area.draw_text("predicted class", &title, (middle, names_end + 38 * PX))?;
         area.draw_text(
             "true class",
             &title.transform(FontTransform::Rotate270),
@@ -91,23 +144,28 @@ fn shade(share: f64) -> RGBColor {
 impl std::fmt::Display for Matrix {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let counts = self.0.counts();
-        let total: usize = counts.as_flattened().iter().sum();
+        let total: usize = counts.iter().flatten().sum();
         if total == 0 {
             return f.write_str("confusion matrix of no images");
         }
         write!(
             f,
-            "{:.2} % of {total} images right",
-            100.0 * self.0.accuracy()
+            "{:.2} % of {} right",
+            100.0 * self.0.accuracy(),
+            counted(total, "image")
         )?;
-        let mistakes = (0..CLASSES)
-            .flat_map(|row| (0..CLASSES).map(move |column| (row, column)))
+        let names = self.0.class_names();
+        let classes = 0..names.len();
+        let mistakes = (classes.clone())
+            .flat_map(|row| classes.clone().map(move |column| (row, column)))
             .filter(|(row, column)| row != column);
         match mistakes.max_by_key(|&(row, column)| counts[row][column]) {
             Some((row, column)) if counts[row][column] > 0 => write!(
                 f,
-                "; most often mistaken: {} for {}, {} times",
-                CLASS_NAMES[row], CLASS_NAMES[column], counts[row][column]
+                "; most often mistaken: {} for {}, {}",
+                names[row],
+                names[column],
+                counted(counts[row][column], "time")
             ),
             _ => Ok(()),
         }

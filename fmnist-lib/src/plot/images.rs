@@ -5,13 +5,14 @@ use plotters::prelude::*;
 use plotters_backend::DrawingErrorKind;
 
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, INK, PX, VERMILLION, centred, text};
+use super::canvas::{Area, Canvas, Drawn, INK, PX, VERMILLION, centred, text, width};
 use super::figure::Content;
-use crate::{CLASS_NAMES, CLASSES, Dataset, Error, Result, SIDE};
+use super::picture::Picture;
+use crate::table::counted;
+use crate::{Dataset, Error, Result};
 
-/// Enlargement: pixels of the page for one of the image.
-const ZOOM: i32 = 3;
-const PICTURE: i32 = SIDE as i32 * ZOOM;
+/// What the longer side of an image is enlarged to, at most, in pixels of the page.
+const PICTURE: i32 = 84;
 const MARGIN: i32 = 12;
 /// Width of the frame around a mistake, in drawing units.
 const FRAME: i32 = 3 * PX;
@@ -51,16 +52,17 @@ pub fn image_grid(dataset: &Dataset, columns: usize, rows: usize) -> Result<Figu
 /// `predicted` holds the predicted class of every image of `dataset`, in its order.
 ///
 /// # Errors
-/// When `predicted` is not as long as `dataset` or holds a class above 9, an index is past the
+/// When `predicted` is not as long as `dataset` or holds a class that it does not have, an index is past the
 /// end, or there are more than 160 indices.
 pub fn predictions(dataset: &Dataset, indices: &[usize], predicted: &[u8]) -> Result<Figure> {
     const COLUMNS: usize = 8;
     if predicted.len() != dataset.len() {
         return Err(Error::Invalid(format!(
-            "there are {} predictions for a dataset of {} images: predict the whole of it, \
-             and choose what to show by index",
-            predicted.len(),
-            dataset.len()
+            "there {} {} for a dataset of {}: predict the whole of it, and choose what to show by \
+             index",
+            if predicted.len() == 1 { "is" } else { "are" },
+            counted(predicted.len(), "prediction"),
+            counted(dataset.len(), "image")
         )));
     }
     if indices.len() > COLUMNS * MOST {
@@ -74,10 +76,11 @@ pub fn predictions(dataset: &Dataset, indices: &[usize], predicted: &[u8]) -> Re
     let predicted: Vec<_> = indices.iter().map(|&index| predicted[index]).collect();
     if let Some(class) = predicted
         .iter()
-        .find(|&&class| usize::from(class) >= CLASSES)
+        .find(|&&class| usize::from(class) >= dataset.classes())
     {
         return Err(Error::Invalid(format!(
-            "class {class} is not one of 0 to 9"
+            "class {class} is not one of 0 to {}",
+            dataset.classes() - 1
         )));
     }
     Ok(Figure(Content::Images(Images {
@@ -88,11 +91,30 @@ pub fn predictions(dataset: &Dataset, indices: &[usize], predicted: &[u8]) -> Re
 }
 
 impl Images {
-    /// Width and height in pixels of the page of an image with its text.
+    /// Pixels of the page for one of the image.
+    fn zoom(&self) -> i32 {
+        let [height, width, _] = self.shown.shape();
+        (PICTURE / height.max(width) as i32).max(1)
+    }
+
+    /// Width and height in pixels of the page of an image.
+    fn picture(&self) -> (i32, i32) {
+        let [height, width, _] = self.shown.shape();
+        (width as i32 * self.zoom(), height as i32 * self.zoom())
+    }
+
+    /// The same, with its text. A small image is not closer to the next: there are names below.
     fn cell(&self) -> (i32, i32) {
+        let (picture, height) = (self.picture().0.max(PICTURE), self.picture().1);
+        let written = |words: &str| width(words, &text(12, INK)) / PX;
+        let names = self.shown.class_names().iter();
+        let name = names.map(|name| written(name)).max().unwrap_or(0);
         match self.predicted {
-            Some(_) => (PICTURE + 24, PICTURE + 42),
-            None => (PICTURE + 12, PICTURE + 26),
+            Some(_) => (
+                (picture + 24).max(name + written("called ") + 4),
+                height + 42,
+            ),
+            None => ((picture + 12).max(name + 8), height + 26),
         }
     }
 
@@ -112,27 +134,33 @@ impl Images {
             return area.draw_text(words, &centred(text(13, INK)), (w * PX / 2, h * PX / 2));
         }
         let (w, h) = self.cell();
+        let (width, height) = self.picture();
+        let names = self.shown.class_names();
         for (i, &label) in self.shown.labels().iter().enumerate() {
             let x = MARGIN + (i % self.columns) as i32 * w + w / 2;
             let y = MARGIN + (i / self.columns) as i32 * h;
-            let corner = ((x - PICTURE / 2) * PX, y * PX);
+            let corner = ((x - width / 2) * PX, y * PX);
             let wrong = self.wrong(i);
             if wrong.is_some() {
                 let (left, top) = (corner.0 - FRAME, corner.1 - FRAME);
-                let side = PICTURE * PX + 2 * FRAME;
-                let frame = [(left, top), (left + side, top + side)];
+                let (right, bottom) = (corner.0 + width * PX, corner.1 + height * PX);
+                let frame = [(left, top), (right + FRAME, bottom + FRAME)];
                 area.draw(&Rectangle::new(frame, VERMILLION.filled()))?;
             }
-            area.draw(&Picture(corner, self.shown.image(i)))?;
-            let below = y + PICTURE + 12;
+            area.draw(&Placed(
+                corner,
+                Picture::new(&self.shown, i),
+                self.zoom() * PX,
+            ))?;
+            let below = y + height + 12;
             area.draw_text(
-                CLASS_NAMES[usize::from(label)],
+                &names[usize::from(label)],
                 &centred(text(12, INK)),
                 (x * PX, below * PX),
             )?;
             if let Some(class) = wrong {
                 area.draw_text(
-                    &format!("called {}", CLASS_NAMES[class]),
+                    &format!("called {}", names[class]),
                     &centred(text(12, VERMILLION)),
                     (x * PX, (below + 15) * PX),
                 )?;
@@ -153,21 +181,21 @@ impl std::fmt::Display for Images {
         let count = self.shown.len();
         if self.predicted.is_some() {
             let right = count - (0..count).filter_map(|i| self.wrong(i)).count();
-            return write!(f, "{right} of {count} images recognised");
+            return write!(f, "{right} of {} recognised", counted(count, "image"));
         }
         let names = self.shown.labels().iter().take(12);
         let names: Vec<_> = names
-            .map(|&label| CLASS_NAMES[usize::from(label)])
+            .map(|&label| self.shown.class_names()[usize::from(label)].as_str())
             .collect();
         let more = if count > 12 { ", …" } else { "" };
-        write!(f, "{count} images: {}{more}", names.join(", "))
+        write!(f, "{}: {}{more}", counted(count, "image"), names.join(", "))
     }
 }
 
-/// An image of the dataset, by the place of its upper left corner.
-struct Picture<'a>((i32, i32), &'a [u8]);
+/// An image by the place of its upper left corner, and its enlargement.
+struct Placed<'a>((i32, i32), Picture<'a>, i32);
 
-impl<'a> PointCollection<'a, (i32, i32)> for &'a Picture<'_> {
+impl<'a> PointCollection<'a, (i32, i32)> for &'a Placed<'_> {
     type Point = &'a (i32, i32);
     type IntoIter = std::iter::Once<Self::Point>;
 
@@ -176,7 +204,7 @@ impl<'a> PointCollection<'a, (i32, i32)> for &'a Picture<'_> {
     }
 }
 
-impl<C: Canvas> Drawable<C> for Picture<'_> {
+impl<C: Canvas> Drawable<C> for Placed<'_> {
     fn draw<I: Iterator<Item = (i32, i32)>>(
         &self,
         mut corner: I,
@@ -184,7 +212,7 @@ impl<C: Canvas> Drawable<C> for Picture<'_> {
         _: (u32, u32),
     ) -> std::result::Result<(), DrawingErrorKind<C::ErrorType>> {
         if let Some(at) = corner.next() {
-            canvas.draw_image(at, self.1, SIDE, ZOOM * PX);
+            canvas.draw_image(at, &self.1, self.2);
         }
         Ok(())
     }

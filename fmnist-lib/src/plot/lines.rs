@@ -8,7 +8,7 @@ use super::canvas::{Area, Canvas, Drawn, PX, clean, color};
 use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Point, Series};
-use crate::table::significant;
+use crate::table::{mean, significant};
 
 /// What [`lines`] draws against what, by titles that name the unit, as in `"accuracy (%)"`.
 #[derive(Clone, Debug)]
@@ -77,11 +77,11 @@ const WIDTH: i32 = 800;
 /// One point for each x; whether any of them stands for several.
 fn means(points: &[Point]) -> (Vec<Point>, bool) {
     let groups = points.chunk_by(|a, b| a.0 == b.0);
-    let mean = |group: &[Point]| {
-        let sum: f64 = group.iter().map(|point| point.1).sum();
-        (group[0].0, sum / group.len() as f64)
+    let mean_of = |group: &[Point]| {
+        let values: Vec<f64> = group.iter().map(|point| point.1).collect();
+        (group[0].0, mean(&values))
     };
-    let means: Vec<Point> = groups.map(mean).collect();
+    let means: Vec<Point> = groups.map(mean_of).collect();
     let several = means.len() < points.len();
     (means, several)
 }

@@ -24,13 +24,14 @@ mod legend;
 mod lines;
 mod marks;
 mod panel;
+mod picture;
 mod strips;
 mod svg;
 
-pub(crate) use bitmap::thumbnail;
 pub use confusion::confusion;
 pub use curves::{accuracy_curves, curves, loss_curves};
 pub use figure::Figure;
 pub use images::{image_grid, predictions};
 pub use lines::{Axes, lines};
+pub(crate) use picture::Picture;
 pub use strips::strips;

@@ -7,6 +7,7 @@ use super::axis::{Axis, Scale};
 use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, centred, text};
 use super::legend::{DOT, dashed, line, thin};
 use super::marks::{self, Mark};
+use crate::table::counted;
 
 pub(super) type Point = (f64, f64);
 
@@ -66,6 +67,7 @@ impl Panel {
         if shown.is_empty() {
             let words = match left_out {
                 0 => format!("nothing to draw: {}", self.empty),
+                1 => format!("nothing to draw: the only value is not {}", self.usable()),
                 _ => format!(
                     "nothing to draw: none of the {left_out} values is {}",
                     self.usable()
@@ -126,10 +128,9 @@ impl Panel {
         }
         self.mark_best(plot)?;
         if left_out > 0 {
-            let words = format!(
-                "{left_out} values that are not {} are left out",
-                self.usable()
-            );
+            let (are, usable) = (if left_out == 1 { "is" } else { "are" }, self.usable());
+            let values = counted(left_out, "value");
+            let words = format!("{values} that {are} not {usable} {are} left out");
             let end = text(11, MUTED).pos(Pos::new(HPos::Right, VPos::Bottom));
             let corner = ((w as i32) - 18 * PX, h as i32 - 8 * PX);
             area.draw_text(&words, &end, corner)?;

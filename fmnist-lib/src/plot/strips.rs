@@ -10,7 +10,7 @@ use super::axis::Scale;
 use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, clean, color, text, width};
 use super::figure::Content;
 use super::legend::DOT;
-use crate::table::mean_and_deviation;
+use crate::table::{mean, mean_and_deviation};
 
 /// For each name, its values as dots on a line, and their mean as a bar, labelled with mean ± standard
 /// deviation: whether two settings differ by more than chance is seen at a glance. `title` names the
@@ -55,8 +55,7 @@ const BOTTOM: i32 = 46;
 
 impl Strip {
     fn mean(&self) -> Option<f64> {
-        let sum: f64 = self.values.iter().sum();
-        (!self.values.is_empty()).then(|| sum / self.values.len() as f64)
+        (!self.values.is_empty()).then(|| mean(&self.values))
     }
 
     /// Mean ± standard deviation, and what is not in it.

@@ -13,8 +13,9 @@ use plotters_backend::{
     FontTransform,
 };
 
-use super::bitmap::encode;
 use super::canvas::{Canvas, PX, em_and_baseline};
+use super::picture::Picture;
+use crate::table::escape;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 
@@ -52,12 +53,6 @@ impl<'a> Svg<'a> {
         let _ = self.out.write_fmt(element);
         self.out.push('\n');
     }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 /// `name="#rrggbb"`, with the opacity where it is not full.
@@ -220,11 +215,12 @@ impl DrawingBackend for Svg<'_> {
 }
 
 impl Canvas for Svg<'_> {
-    fn draw_image(&mut self, (x, y): (i32, i32), pixels: &[u8], side: usize, zoom: i32) {
-        let length = side as i32 * zoom;
-        let image = STANDARD.encode(encode(pixels, (side, side), png::ColorType::Grayscale));
+    fn draw_image(&mut self, (x, y): (i32, i32), picture: &Picture<'_>, zoom: i32) {
+        let (width, height) = picture.size();
+        let (width, height) = (width * zoom, height * zoom);
+        let image = STANDARD.encode(picture.png());
         self.element(format_args!(
-            "<image x=\"{x}\" y=\"{y}\" width=\"{length}\" height=\"{length}\" \
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
              style=\"image-rendering:pixelated\" href=\"data:image/png;base64,{image}\"/>"
         ));
     }

@@ -1,7 +1,13 @@
 //! Many runs, to compare settings over several seeds.
 
+mod convert;
+mod key;
+mod origin;
 mod progress;
+mod record;
 mod results;
+mod run;
+mod settings;
 mod store;
 mod trial;
 
@@ -9,14 +15,16 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+pub use convert::{Conversion, convert_results};
+pub use origin::Origin;
 pub use results::{SweepResults, SweepRun};
 pub use trial::Trial;
 
 use crate::interrupt::Interruptible;
-use crate::{Error, FashionMnist, Result};
+use crate::{Error, Result, TrainTest};
 use progress::SweepProgress;
-use results::Measured;
-use store::{Claim, Store};
+use run::Claim;
+use store::Store;
 
 /// Between two looks at what other processes have finished.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,10 +32,31 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Trains each [`Trial`] once for every seed, and keeps the results in a folder.
 ///
 /// The seed decides the split into training and validation images, the initial weights and all that
-/// is random in training. A run whose result lies in the folder is not repeated, one that was
-/// interrupted goes on after its last whole epoch, and another setting is another run. Several
-/// processes, on several machines if they share the folder, divide the runs among themselves: start
-/// the same program as often as you like, and each returns all results.
+/// is random in training. A run whose result lies in the folder is not repeated, and one that was
+/// interrupted goes on after its last whole epoch. Several processes, on several machines if they
+/// share the folder, divide the runs among themselves: start the same program as often as you like,
+/// and each returns all results.
+///
+/// # Which result counts
+/// Each result is one JSON file. It holds the settings of its run, written out completely, and is
+/// found by them: network, training configuration, seed, images (by their digest) and split. Another
+/// setting is another run, a default that a later version changes included. The following are no
+/// settings:
+///
+/// - Names of trials and networks. A trial that gets another name is not trained again.
+/// - What is measured on the trained network. [`test`](Self::test) and
+///   [`Trial::test_time_flip`] measure a network that was kept; one that was not is trained again, which
+///   the sweep says, and the new result takes the place of the old one.
+/// - Machine, instruction set, number of threads, and the version of this library. The file and
+///   [`SweepRun::origin`] name them, the table shows them, and a CSV has them as columns. Results of
+///   other machines may differ in the last digits. When the notes of a new version say that it trains
+///   otherwise than the one before, delete the results that you want to have anew.
+///
+/// A network with a layer of your own is known by what [`Layer::key`](crate::Layer::key) says. Where
+/// that is nothing, its runs are trained each time, and each process trains all of them.
+///
+/// A result that an early version 0.1.0 has written says less. A sweep refuses a folder with such
+/// results until [`convert_results`] has converted them.
 ///
 /// ```no_run
 /// use fmnist_lib::*;
@@ -66,7 +95,8 @@ impl Sweep {
         }
     }
 
-    /// Runs each trial once for each of `seeds`. Default: 42 alone.
+    /// Runs each trial once for each of `seeds`; a seed that is given twice counts once. Default: 42
+    /// alone.
     pub fn seeds(self, seeds: impl IntoIterator<Item = u64>) -> Self {
         Self {
             seeds: seeds.into_iter().collect(),
@@ -89,13 +119,14 @@ impl Sweep {
     }
 
     /// Measures the trained networks on the test images as well: for a comparison that decides
-    /// nothing any more.
+    /// nothing any more. A finished run whose network was not kept is trained again for it.
     pub fn test(self) -> Self {
         Self { test: true, ..self }
     }
 
     /// Keeps the trained models (safetensors, for [`Model::load`](crate::Model::load)) beside the
-    /// results.
+    /// results, under the same name. A finished run whose model was not kept is trained again for it,
+    /// unless it diverged.
     pub fn keep_models(self) -> Self {
         Self {
             keep_models: true,
@@ -108,34 +139,40 @@ impl Sweep {
     ///
     /// # Errors
     /// [`Error::Interrupted`] on Ctrl-C or a notebook's Stop: nothing is lost, and calling it again
-    /// goes on. [`Error::Io`] when the folder cannot be used; [`Error::Data`] when a result in it is
-    /// damaged; otherwise as for [`fit`](crate::fit).
-    pub fn run(&self, data: &FashionMnist) -> Result<SweepResults> {
+    /// goes on. [`Error::Invalid`] when two trials have the same name, or one writes a CSV, which all
+    /// its runs would share; [`Error::Io`] when the folder cannot be used; [`Error::Data`] when a
+    /// result in it is damaged, or of the form of an early version; [`Error::Checkpoint`] when there
+    /// is a file in the place of a run's checkpoint that is none; otherwise as for
+    /// [`fit`](crate::fit).
+    pub fn run(&self, data: &TrainTest) -> Result<SweepResults> {
         let stop = Interruptible::begin();
-        let store = Store::open(&self.folder)?;
-        let planned = self.plan(data)?;
-        let mut results: Vec<Option<Measured>> = vec![None; planned.len()];
+        let fingerprints = self.fingerprints(data);
+        let planned = self.plan(data, &fingerprints)?;
+        let mut store = Store::open(&self.folder)?;
+        let mut found: Vec<Option<Vec<SweepRun>>> = vec![None; planned.len()];
         let mut progress = SweepProgress::new(&planned);
         loop {
             let mut elsewhere = 0;
-            for (planned, result) in planned.iter().zip(&mut results) {
-                if result.is_some() {
+            for (planned, found) in planned.iter().zip(&mut found) {
+                if found.is_some() {
                     continue;
                 }
-                match store.claim(&planned.key)? {
-                    Claim::Done(measured) => {
-                        progress.found(planned, &measured);
-                        *result = Some(*measured);
+                match planned.claim(&mut store)? {
+                    Claim::Done(record) => {
+                        let runs = planned.runs(&record);
+                        progress.found(planned, &runs);
+                        *found = Some(runs);
                     }
                     Claim::Taken => elsewhere += 1,
                     // The lock is held until the result is written.
-                    Claim::Ours(_lock) => {
-                        let checkpoint = store.checkpoint(&planned.key);
-                        let measured =
-                            planned.train(data, &checkpoint, self.keep_models, &mut progress)?;
-                        store.save(&planned.key, &measured, self.keep_models)?;
-                        progress.finished(&measured);
-                        *result = Some(measured);
+                    Claim::Ours(lock) => {
+                        let record = planned.run(data, &store, &mut progress)?;
+                        if let Some(lock) = lock {
+                            lock.release();
+                        }
+                        let runs = planned.runs(&record);
+                        progress.finished(planned, &runs);
+                        *found = Some(runs);
                     }
                 }
                 if stop.requested() {
@@ -151,7 +188,8 @@ impl Sweep {
                 return Err(Error::Interrupted);
             }
         }
-        let results = SweepResults::new(results.into_iter().flatten());
+        let mut results = SweepResults::default();
+        found.iter().flatten().for_each(|runs| results.extend(runs));
         progress.conclude(&results);
         Ok(results)
     }

@@ -1,15 +1,15 @@
 //! Shows a sweep as it goes: live in a notebook, a bar on a terminal, a line per run elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::results::{Measured, SweepResults};
+use super::results::{SweepResults, SweepRun};
 use super::trial::Planned;
 use crate::display::{Shown, is_live};
 use crate::table::escape;
-use crate::{Callback, Result, StepRecord};
+use crate::{Callback, Result, StepRecord, Verbose};
 
 /// Between two states of the bar.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -26,17 +26,26 @@ pub(super) struct SweepProgress {
     epochs_behind: usize,
     /// `3_layer, seed 2`, and its epochs.
     current: (String, usize),
+    /// Trials without a key of which the user has been told.
+    told: Vec<String>,
 }
 
 enum Place {
     Notebook { bar: Shown, table: Shown },
     Terminal(ProgressBar),
     Lines,
+    Nowhere,
 }
 
 impl SweepProgress {
+    /// Shows what the most talkative of the trials asks for.
     pub(super) fn new(planned: &[Planned<'_>]) -> Self {
-        let place = if is_live() {
+        let asked = |verbose| (planned.iter()).any(|one| one.trial.config.verbose == verbose);
+        let place = if !asked(Verbose::Auto) && !asked(Verbose::Lines) {
+            Place::Nowhere
+        } else if !asked(Verbose::Auto) {
+            Place::Lines
+        } else if is_live() {
             Place::Notebook {
                 bar: Shown::new(),
                 table: Shown::new(),
@@ -57,67 +66,128 @@ impl SweepProgress {
             epochs: planned.iter().map(Planned::epochs).sum(),
             epochs_behind: 0,
             current: (String::new(), 0),
+            told: Vec::new(),
         }
     }
 
     /// A run needs not be done.
-    pub(super) fn found(&mut self, planned: &Planned<'_>, measured: &Measured) {
+    pub(super) fn found(&mut self, planned: &Planned<'_>, runs: &[SweepRun]) {
         self.epochs -= planned.epochs();
         self.runs_done += 1;
-        self.done.push(measured.clone());
+        self.done.extend(runs);
+    }
+
+    /// The kept network of a run is measured once more.
+    pub(super) fn measuring(&mut self, planned: &Planned<'_>, missing: &str) {
+        self.epochs -= planned.epochs();
+        self.current = (planned.name(), 0);
+        self.tell(
+            planned,
+            &format!("measuring {missing} on the network that was kept"),
+        );
+    }
+
+    /// A run is trained although its result lies in the folder: `missing` was not measured, or it is
+    /// the network itself that is wanted.
+    pub(super) fn again(&mut self, planned: &Planned<'_>, missing: Option<&str>) {
+        let but = missing.map_or(String::new(), |missing| format!(" without {missing}"));
+        self.tell(
+            planned,
+            &format!(
+                "its result is there{but}, but its network was not kept, so it is trained again \
+                 (keep_models keeps the networks)"
+            ),
+        );
     }
 
     pub(super) fn begin(&mut self, planned: &Planned<'_>) {
-        let name = format!("{}, seed {}", planned.name(), planned.seed);
-        self.current = (name, planned.epochs());
+        self.current = (planned.name(), planned.epochs());
+        let trial = &planned.trial.name;
+        if let Some(own) = &planned.without_key
+            && !self.told.contains(trial)
+        {
+            self.told.push(trial.clone());
+            self.tell(
+                planned,
+                &format!(
+                    "{own} is your own and has no key, so that nobody can say whether its code is \
+                     still that of an earlier result: all runs of this trial are trained. Give it a \
+                     key (fn key), and its results are found again"
+                ),
+            );
+        }
     }
 
-    pub(super) fn finished(&mut self, measured: &Measured) {
+    pub(super) fn finished(&mut self, planned: &Planned<'_>, runs: &[SweepRun]) {
         self.epochs_behind += self.current.1;
         self.runs_done += 1;
-        self.done.push(measured.clone());
-        let run = measured.flipped.as_ref().unwrap_or(&measured.run);
+        self.done.extend(runs);
+        let Some(run) = runs.last() else { return };
         let outcome = match (&run.validation, &run.diverged) {
             (Some(validation), None) => format!("validation {validation}"),
             (_, diverged) => {
                 (diverged.clone()).unwrap_or_else(|| "its loss is not finite".to_owned())
             }
         };
-        let line = format!(
-            "{} ({} of {}): {outcome} - {:.0}s",
-            self.current.0,
-            self.runs_done,
-            self.runs,
-            run.history.seconds()
-        );
-        match &mut self.place {
-            Place::Notebook { table, .. } => show_table(table, &self.done),
-            Place::Terminal(bar) => bar.suspend(|| eprintln!("{line}")),
-            Place::Lines => println!("{line}"),
+        if let Place::Notebook { table, .. } = &mut self.place {
+            show_table(table, &self.done);
+        } else if !planned.is_silent() {
+            self.say(&format!(
+                "{} ({} of {}): {outcome} - {:.0}s",
+                self.current.0,
+                self.runs_done,
+                self.runs,
+                run.history.seconds()
+            ));
+        }
+    }
+
+    fn tell(&self, planned: &Planned<'_>, text: &str) {
+        if !planned.is_silent() {
+            self.say(&format!("{}: {text}.", planned.name()));
+        }
+    }
+
+    /// A reader who has gone away is no reason to end a training.
+    fn say(&self, line: &str) {
+        match &self.place {
+            Place::Terminal(bar) => bar.suspend(|| {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }),
+            Place::Lines | Place::Notebook { .. } => {
+                let _ = writeln!(std::io::stdout(), "{line}");
+            }
+            Place::Nowhere => {}
         }
     }
 
     pub(super) fn waiting(&mut self, elsewhere: usize) {
         self.show(
             self.epochs_behind as f64,
-            &format!("waiting for {elsewhere} runs of other processes"),
+            &match elsewhere {
+                1 => "waiting for 1 run of another process".to_owned(),
+                _ => format!("waiting for {elsewhere} runs of other processes"),
+            },
         );
     }
 
     /// Leaves the table of all runs, those found in the folder included.
     pub(super) fn conclude(&mut self, results: &SweepResults) {
-        let text = format!("All {} runs are done.", self.runs);
+        let text = match self.runs {
+            1 => "The run is done.".to_owned(),
+            runs => format!("All {runs} runs are done."),
+        };
         match &mut self.place {
             Place::Notebook { bar, table } => {
                 bar.show(&[("text/plain", &text)]);
                 show_table(table, results);
             }
             Place::Terminal(bar) => bar.finish_and_clear(),
-            Place::Lines => {}
+            Place::Lines | Place::Nowhere => {}
         }
     }
 
-    /// `epochs` are behind.
+    /// `epochs` have been trained.
     fn show(&mut self, epochs: f64, text: &str) {
         let part = epochs / (self.epochs as f64).max(1.0);
         let text = format!("{} of {} runs done · {text}", self.runs_done, self.runs);
@@ -133,7 +203,7 @@ impl SweepProgress {
                 bar.set_message(text);
                 bar.set_position((1000.0 * part) as u64);
             }
-            Place::Notebook { .. } | Place::Lines => {}
+            Place::Notebook { .. } | Place::Lines | Place::Nowhere => {}
         }
     }
 }

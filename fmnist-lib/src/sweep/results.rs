@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::Origin;
 use crate::files::write_csv;
 use crate::history::History;
 use crate::plot::{self, Figure};
@@ -28,15 +29,9 @@ pub struct SweepRun {
     pub test: Option<Evaluation>,
     /// Where and how training diverged.
     pub diverged: Option<String>,
-}
-
-/// What came out of one training.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Measured {
-    pub(super) run: SweepRun,
-    /// The same network, measured with flips.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) flipped: Option<SweepRun>,
+    /// On which machine, by which version of this library, and when.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// The runs of a [`Sweep`](crate::Sweep); its `Display` is a table with one line per trial, mean ±
@@ -47,15 +42,8 @@ pub struct SweepResults {
 }
 
 impl SweepResults {
-    pub(super) fn new(measured: impl IntoIterator<Item = Measured>) -> Self {
-        let mut results = Self::default();
-        measured.into_iter().for_each(|one| results.push(one));
-        results
-    }
-
-    pub(super) fn push(&mut self, measured: Measured) {
-        self.runs.push(measured.run);
-        self.runs.extend(measured.flipped);
+    pub(super) fn extend(&mut self, runs: &[SweepRun]) {
+        self.runs.extend_from_slice(runs);
     }
 
     /// All runs, seed by seed, in the order of the trials.
@@ -74,8 +62,8 @@ impl SweepResults {
         of_trial.collect()
     }
 
-    /// For [`plot::accuracy_curves`](crate::plot::accuracy_curves) and
-    /// [`plot::loss_curves`](crate::plot::loss_curves): name and history of each trial's first run.
+    /// For [`plot::accuracy_curves`] and
+    /// [`plot::loss_curves`]: name and history of each trial's first run.
     pub fn histories(&self) -> Vec<(&str, &History)> {
         let first = |trial| self.runs.iter().find(|run| run.trial == trial);
         let first = self.trials().into_iter().filter_map(first);
@@ -164,14 +152,35 @@ impl SweepResults {
         Table::of(header, self.trials().into_iter().map(row).collect())
     }
 
+    /// Where the runs come from: `15 runs by fmnist-lib 0.1.0, AMD EPYC…`, one line for each machine
+    /// and version.
+    fn origins(&self) -> String {
+        let origins: Vec<String> = (self.runs.iter())
+            .map(|run| run.origin.to_string())
+            .collect();
+        let distinct = distinct(origins.iter().map(String::as_str)).into_iter();
+        let lines = distinct.map(|origin| {
+            let count = origins.iter().filter(|other| *other == origin).count();
+            let runs = if count == 1 { "run" } else { "runs" };
+            format!("{count} {runs} by {origin}")
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn to_html(&self) -> String {
-        self.table().map(escape).to_html()
+        let origins = escape(&self.origins()).replace('\n', "<br>");
+        let table = self.table().map(escape).to_html();
+        format!("{table}<p><small>{origins}</small></p>")
     }
 }
 
 impl fmt::Display for SweepResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.table().fmt(f)
+        self.table().fmt(f)?;
+        match self.runs.is_empty() {
+            true => Ok(()),
+            false => write!(f, "\n{}", self.origins()),
+        }
     }
 }
 
@@ -191,12 +200,20 @@ struct Row<'a> {
     lowest_at_epoch: Option<usize>,
     seconds: f64,
     diverged: Option<&'a str>,
+    library: Option<&'a str>,
+    cpu: Option<&'a str>,
+    instruction_set: Option<&'a str>,
+    threads: Option<usize>,
+    system: Option<&'a str>,
+    ended: Option<&'a str>,
+    note: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
     fn of(run: &'a SweepRun) -> Self {
         let (last, best) = (run.history.last(), run.history.best_epoch());
         let (validation, test) = (run.validation.as_ref(), run.test.as_ref());
+        let origin = &run.origin;
         Self {
             trial: &run.trial,
             seed: run.seed,
@@ -212,6 +229,13 @@ impl<'a> Row<'a> {
             lowest_at_epoch: best.map(|best| best.epoch),
             seconds: run.history.seconds(),
             diverged: run.diverged.as_deref(),
+            library: origin.library.as_deref(),
+            cpu: origin.cpu.as_deref(),
+            instruction_set: origin.instruction_set.as_deref(),
+            threads: origin.threads,
+            system: origin.system.as_deref(),
+            ended: origin.ended.as_deref(),
+            note: origin.note.as_deref(),
         }
     }
 }

@@ -1,130 +1,219 @@
 //! A folder of results that several processes may share.
 
-use std::fs::{File, TryLockError, create_dir_all, remove_file};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{File, TryLockError, create_dir_all, read_dir, remove_file};
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::results::Measured;
+use super::key::Key;
+use super::record::{FORMAT, Record};
+use super::settings::{complete, digest};
 use crate::files::write_atomically;
 use crate::{Error, Result};
 
-/// What tells one run from all others: its name, for people, and a digest of all its settings.
-pub(super) struct Key {
-    stem: String,
-    settings: Value,
+/// A run that nobody else has. The system drops the lock with the process which holds it: a run that
+/// was killed is free for the next one.
+pub(super) struct Lock {
+    path: PathBuf,
+    file: File,
 }
 
-impl Key {
-    pub(super) fn new(name: &str, seed: u64, settings: &Value) -> Self {
-        let digest = format!("{:x}", Sha256::digest(settings.to_string()));
-        let plain = |c: char| {
-            if c.is_ascii_alphanumeric() || "._".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        };
-        let name: String = name.chars().map(plain).collect();
-        Self {
-            stem: format!("{name}-seed{seed}-{}", &digest[..12]),
-            settings: settings.clone(),
-        }
+impl Lock {
+    /// Gives the run up, its result being written. What is left behind here does no harm.
+    pub(super) fn release(self) {
+        let _ = remove_file(&self.path);
+        drop(self.file);
     }
-}
-
-/// The content of a result's file.
-#[derive(Serialize, Deserialize)]
-struct Record {
-    /// For whoever reads the file; its digest is in the file's name.
-    settings: Value,
-    #[serde(flatten)]
-    measured: Measured,
-}
-
-pub(super) enum Claim {
-    /// Somebody has run it.
-    Done(Box<Measured>),
-    /// Somebody is running it.
-    Taken,
-    /// It is ours to run for as long as this file is open.
-    Ours(#[allow(dead_code, reason = "it is the lock")] File),
 }
 
 pub(super) struct Store {
     folder: PathBuf,
+    /// For each file that has been looked at, the digest of the settings in it.
+    known: BTreeMap<PathBuf, Option<String>>,
 }
 
 impl Store {
+    /// # Errors
+    /// When there are results that an earlier version wrote in another form: to pass them over would
+    /// be to run them again without a word.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         create_dir_all(folder).map_err(Error::io("create", folder))?;
-        Ok(Self {
+        let mut store = Self {
             folder: folder.to_owned(),
+            known: BTreeMap::new(),
+        };
+        let old = store.look()?;
+        let Some(first) = old.first() else {
+            return Ok(store);
+        };
+        Err(Error::Data {
+            origin: folder.display().to_string(),
+            problem: format!(
+                "{} of the results here, the first of them {}, were written by an early version of \
+                 fmnist-lib. Nothing was changed. Convert them, by \
+                 `convert_results({folder:?}, &data, &Origin::default())?` or by `cargo run --release \
+                 --example convert_results -- {}`; or move them to another folder, and their runs are \
+                 done again",
+                old.len(),
+                first.display(),
+                folder.display()
+            ),
         })
     }
 
-    fn path(&self, key: &Key, extension: &str) -> PathBuf {
-        self.folder.join(format!("{}.{extension}", key.stem))
+    /// Takes note of files that are new in the folder; returns those of the old form.
+    pub(super) fn look(&mut self) -> Result<Vec<PathBuf>> {
+        let mut old = Vec::new();
+        for path in files(&self.folder, "json")? {
+            if self.known.contains_key(&path) {
+                continue;
+            }
+            // What cannot be read is no harm unless it is wanted.
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let found = match serde_json::from_slice::<Head>(&bytes) {
+                Ok(Head {
+                    format: Some(_),
+                    settings: Some(settings),
+                    ..
+                }) => Some(digest(&complete(settings))),
+                Ok(Head {
+                    format: None,
+                    settings: Some(_),
+                    run: Some(_),
+                }) => {
+                    old.push(path);
+                    continue;
+                }
+                // A damaged result is found by the digest in its name, and then refused.
+                _ => (path.file_stem().and_then(OsStr::to_str))
+                    .and_then(|stem| stem.rsplit('-').next())
+                    .map(str::to_owned),
+            };
+            self.known.insert(path, found);
+        }
+        Ok(old)
     }
 
-    pub(super) fn checkpoint(&self, key: &Key) -> PathBuf {
-        self.path(key, "safetensors")
+    /// The result of a run, if it lies here, and its file.
+    pub(super) fn find(&self, key: &Key) -> Result<Option<(PathBuf, Record)>> {
+        let own = self.own(key);
+        if let Some(record) = read(&own, key)? {
+            return Ok(Some((own, record)));
+        }
+        let same = |known: &&Option<String>| known.as_ref() == Some(&key.digest);
+        let mut elsewhere = self.known.iter().filter(|(_, known)| same(known));
+        match elsewhere.next() {
+            Some((path, _)) => Ok(read(path, key)?.map(|record| (path.clone(), record))),
+            None => Ok(None),
+        }
     }
 
-    /// A lock that the system drops with the process which holds it: a run that was killed is free
-    /// for the next one.
-    pub(super) fn claim(&self, key: &Key) -> Result<Claim> {
-        if let Some(run) = self.find(key)? {
-            return Ok(Claim::Done(run));
+    /// Where the result of a run goes under the present name of its trial.
+    pub(super) fn own(&self, key: &Key) -> PathBuf {
+        self.folder.join(key.stem() + ".json")
+    }
+
+    /// Where the result of a run goes, and beside it, as `.safetensors`, its checkpoint and model. A
+    /// run that was begun under another name of its trial keeps that name.
+    pub(super) fn place(&self, key: &Key) -> Result<PathBuf> {
+        if let Some((path, _)) = self.find(key)? {
+            return Ok(path);
         }
-        let path = self.path(key, "lock");
-        let lock = File::create(&path).map_err(Error::io("create", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Claim::Taken),
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
+        let own = self.own(key);
+        if own.with_extension("safetensors").exists() {
+            return Ok(own);
         }
-        // Whoever held the lock before may have finished just now.
-        Ok(match self.find(key)? {
-            Some(run) => Claim::Done(run),
-            None => Claim::Ours(lock),
+        let end = format!("-seed{}-{}", key.seed, key.digest);
+        let begun = |path: &PathBuf| {
+            let stem = path.file_stem().and_then(OsStr::to_str);
+            stem.is_some_and(|stem| stem.ends_with(&end))
+        };
+        let begun = files(&self.folder, "safetensors")?.into_iter().find(begun);
+        Ok(begun.map_or(own, |path| path.with_extension("json")))
+    }
+
+    /// Takes a run, unless somebody else has it.
+    pub(super) fn lock(&self, key: &Key) -> Result<Option<Lock>> {
+        // Without the trial's name: under another name it is the same run.
+        let path = (self.folder).join(format!("seed{}-{}.lock", key.seed, key.digest));
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { path, file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
+}
+
+/// What tells a result from other files, and a new result from an old one.
+#[derive(Deserialize)]
+struct Head {
+    format: Option<u32>,
+    settings: Option<Value>,
+    run: Option<IgnoredAny>,
+}
+
+/// Files of a folder, in the order of their names.
+pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        let paths = read_dir(folder)?.map(|entry| Ok(entry?.path()));
+        paths.collect()
+    };
+    let mut files = read().map_err(Error::io("read", folder))?;
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path, key: &Key) -> Result<Option<Record>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path)(error)),
+    };
+    let refuse = |problem: String| {
+        Err(Error::Data {
+            origin: path.display().to_string(),
+            problem,
         })
+    };
+    if let Ok(Head {
+        format: Some(format),
+        ..
+    }) = serde_json::from_slice(&bytes)
+        && format > FORMAT
+    {
+        return refuse(format!(
+            "it has format {format}, this version of fmnist-lib reads format {FORMAT}: use the version \
+             that wrote it, or another folder"
+        ));
     }
-
-    fn find(&self, key: &Key) -> Result<Option<Box<Measured>>> {
-        let path = self.path(key, "json");
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        match serde_json::from_slice::<Record>(&bytes) {
-            Ok(record) => Ok(Some(Box::new(record.measured))),
-            Err(error) => Err(Error::Data {
-                origin: path.display().to_string(),
-                problem: format!(
-                    "not the result of a run ({error}); delete it, and the run is done again"
-                ),
-            }),
+    let record: Record = match serde_json::from_slice(&bytes) {
+        Ok(record) => record,
+        Err(error) => {
+            return refuse(format!(
+                "not the result of a run ({error}); delete it, and the run is done again"
+            ));
         }
+    };
+    if digest(&complete(record.settings.clone())) != key.digest {
+        return refuse(
+            "it holds the result of other settings than its name says; rename it or move it away"
+                .to_owned(),
+        );
     }
+    Ok(Some(record))
+}
 
-    pub(super) fn save(&self, key: &Key, measured: &Measured, keep_model: bool) -> Result<()> {
-        let record = Record {
-            settings: key.settings.clone(),
-            measured: measured.clone(),
-        };
-        let json = serde_json::to_vec(&record).map_err(|error| {
-            Error::Invalid(format!("cannot write run {} as JSON: {error}", key.stem))
-        })?;
-        write_atomically(&self.path(key, "json"), &json)?;
-        // What is left behind here does no harm.
-        if !keep_model {
-            let _ = remove_file(self.checkpoint(key));
-        }
-        let _ = remove_file(self.path(key, "lock"));
-        Ok(())
-    }
+/// Writes a result so that other processes see it whole or not at all.
+pub(super) fn write(path: &Path, record: &Record) -> Result<()> {
+    let json = serde_json::to_vec(record).map_err(|error| {
+        Error::Invalid(format!("cannot write {} as JSON: {error}", path.display()))
+    })?;
+    write_atomically(path, &json)
 }

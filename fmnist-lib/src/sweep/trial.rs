@@ -1,31 +1,26 @@
-//! One setting to try, and one run of it.
+//! One setting to try, and the runs that a sweep plans of it.
 
-use std::path::Path;
+use serde_json::Value;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-
-use super::results::{Measured, SweepRun};
-use super::store::Key;
-use super::{Sweep, progress::SweepProgress};
-use crate::train::finish;
-use crate::{
-    Dataset, Ended, Error, Evaluation, FashionMnist, FitConfig, Model, ModelSpec, Predictions,
-    Result, Split, Verbose, evaluate, fit_with, predict,
-};
+use super::Sweep;
+use super::key::Key;
+use super::record::Wanted;
+use super::settings::{fingerprint, settings, without_key};
+use crate::{Error, FitConfig, ModelSpec, Result, Split, TrainTest, Verbose};
 
 /// A network and how to train it, under a name.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    name: String,
-    spec: ModelSpec,
-    config: FitConfig,
-    images: Option<usize>,
+    pub(super) name: String,
+    pub(super) spec: ModelSpec,
+    pub(super) config: FitConfig,
+    pub(super) images: Option<usize>,
     flip: bool,
 }
 
 impl Trial {
-    /// Trains `spec` as `config` says. The sweep sets `config`'s seed and checkpoint.
+    /// Trains `spec` as `config` says. The sweep sets `config`'s seed and checkpoint, and has no use
+    /// for its CSV: each result holds its run's history.
     pub fn new(name: &str, spec: ModelSpec, config: FitConfig) -> Self {
         Self {
             name: name.to_owned(),
@@ -62,166 +57,154 @@ pub(super) struct Planned<'a> {
     pub(super) trial: &'a Trial,
     pub(super) seed: u64,
     pub(super) key: Key,
-    train_fraction: f64,
-    test: bool,
+    pub(super) settings: Value,
+    pub(super) split: Split,
+    pub(super) wanted: Wanted<'a>,
+    /// A layer of the user's own without a key: no result that lies in the folder counts.
+    pub(super) without_key: Option<String>,
 }
 
 impl Planned<'_> {
-    pub(super) fn name(&self) -> &str {
-        &self.trial.name
+    pub(super) fn name(&self) -> String {
+        format!("{}, seed {}", self.trial.name, self.seed)
     }
 
     pub(super) fn epochs(&self) -> usize {
         self.trial.config.epochs
     }
+
+    pub(super) fn is_silent(&self) -> bool {
+        self.trial.config.verbose == Verbose::Silent
+    }
+}
+
+/// The data of a sweep, with their fingerprints.
+pub(super) struct Fingerprints {
+    train: String,
+    /// Where the test images are wanted.
+    test: Option<String>,
 }
 
 impl Sweep {
+    pub(super) fn fingerprints(&self, data: &TrainTest) -> Fingerprints {
+        Fingerprints {
+            train: fingerprint(&data.train),
+            test: self.test.then(|| fingerprint(&data.test)),
+        }
+    }
+
     /// All trials with the first seed, then all with the second…: a sweep that is cut short has
     /// something to compare.
-    pub(super) fn plan(&self, data: &FashionMnist) -> Result<Vec<Planned<'_>>> {
-        let names: Vec<&str> = self
-            .trials
-            .iter()
-            .map(|trial| trial.name.as_str())
-            .collect();
-        if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
-            return Err(Error::Invalid(format!(
-                "two trials of the sweep are called {:?}: give each a name of its own",
-                names[at]
-            )));
+    pub(super) fn plan<'a>(
+        &'a self,
+        data: &'a TrainTest,
+        fingerprints: &'a Fingerprints,
+    ) -> Result<Vec<Planned<'a>>> {
+        self.check()?;
+        let mut planned = Vec::with_capacity(self.seeds.len() * self.trials.len());
+        for (at, &seed) in self.seeds.iter().enumerate() {
+            if self.seeds[..at].contains(&seed) {
+                continue;
+            }
+            for trial in &self.trials {
+                let settings = settings(
+                    &trial.spec,
+                    &trial.config,
+                    trial.images,
+                    (self.train_fraction, seed),
+                    &fingerprints.train,
+                )?;
+                let without_key = without_key(&trial.spec, &trial.config);
+                planned.push(Planned {
+                    trial,
+                    seed,
+                    key: match without_key {
+                        None => Key::new(&trial.name, seed, &settings),
+                        Some(_) => Key::passing(&trial.name, seed, &settings),
+                    },
+                    settings,
+                    split: Split::new(self.train_fraction, seed),
+                    wanted: Wanted {
+                        test: fingerprints
+                            .test
+                            .as_ref()
+                            .map(|print| (&data.test, print.as_str())),
+                        flip: trial.flip,
+                        model: self.keep_models,
+                    },
+                    without_key,
+                });
+            }
         }
-        let data = fingerprint(&data.train);
-        let runs = self.seeds.iter().flat_map(|&seed| {
-            let data = data.clone();
-            self.trials.iter().map(move |trial| Planned {
-                trial,
-                seed,
-                key: Key::new(&trial.name, seed, &self.settings(trial, seed, &data)),
-                train_fraction: self.train_fraction,
-                test: self.test,
-            })
-        });
-        Ok(runs.collect())
+        Ok(planned)
     }
 
-    /// All that decides what comes out of a run. A setting at its default is left out: one that a
-    /// later version adds leaves old results valid.
-    fn settings(&self, trial: &Trial, seed: u64, data: &str) -> Value {
-        let spec = serde_json::to_value(&trial.spec)
-            // A layer of the user's own has no other form.
-            .unwrap_or_else(|_| format!("{:?}", trial.spec).into());
-        let config = json_object(&trial.config);
-        let default = json_object(&FitConfig::default());
-        let without_effect = ["seed", "checkpoint", "csv", "verbose"];
-        let config: Map<String, Value> = config
-            .into_iter()
-            .filter(|(name, value)| default.get(name) != Some(value))
-            .filter(|(name, _)| !without_effect.contains(&name.as_str()))
-            .collect();
-        json!({
-            "data": data,
-            "network": spec,
-            "training": config,
-            "seed": seed,
-            "train_fraction": self.train_fraction,
-            "images": trial.images,
-            "flip": trial.flip,
-            "test": self.test,
-        })
-    }
-}
-
-fn json_object(config: &FitConfig) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(fields)) => fields,
-        other => unreachable!("a configuration is a JSON object, not {other:?}"),
-    }
-}
-
-fn fingerprint(dataset: &Dataset) -> String {
-    let digest = Sha256::new()
-        .chain_update(dataset.images())
-        .chain_update(dataset.labels())
-        .finalize();
-    format!("{digest:x}")
-}
-
-impl Planned<'_> {
-    /// Trains, or goes on from `checkpoint`, and measures.
-    pub(super) fn train(
-        &self,
-        data: &FashionMnist,
-        checkpoint: &Path,
-        keep_model: bool,
-        progress: &mut SweepProgress,
-    ) -> Result<Measured> {
-        let trial = self.trial;
-        let (train, validation) = Split::new(self.train_fraction, self.seed).apply(&data.train)?;
-        let train = train.take(trial.images.unwrap_or(usize::MAX));
-        let model = trial.spec.build(self.seed)?;
-        let config = FitConfig {
-            seed: self.seed,
-            checkpoint: Some(checkpoint.to_owned()),
-            verbose: Verbose::Silent,
-            ..trial.config.clone()
-        };
-        progress.begin(self);
-        let trained = if checkpoint.exists() {
-            model.restore(checkpoint)?;
-            finish(&model, &train, &validation, &mut [progress])
-        } else {
-            fit_with(&model, &train, &validation, config, &mut [progress])
-        };
-        let diverged = match trained {
-            Ok(run) if run.ended == Ended::Interrupted => return Err(Error::Interrupted),
-            Ok(_) => None,
-            Err(error @ Error::Diverged { .. }) => Some(error.to_string()),
-            Err(error) => return Err(error),
-        };
-        // The checkpoint is older than what ends a run: best weights, or averages, put in place.
-        if keep_model {
-            model.save(checkpoint)?;
+    fn check(&self) -> Result<()> {
+        for (at, trial) in self.trials.iter().enumerate() {
+            if self.trials[..at]
+                .iter()
+                .any(|other| other.name == trial.name)
+            {
+                return Err(Error::Invalid(format!(
+                    "two trials of the sweep are called {:?}: give each a name of its own",
+                    trial.name
+                )));
+            }
+            if let Some(csv) = &trial.config.csv {
+                return Err(Error::Invalid(format!(
+                    "trial {:?}: all its runs would write their history to the same file, {}. Leave \
+                     `csv` out of its configuration: the results hold each run's history, and \
+                     `run.history.save_csv` writes one",
+                    trial.name,
+                    csv.display()
+                )));
+            }
         }
-        type Measure = fn(&Model, &Dataset) -> Result<Evaluation>;
-        let measure = |name: &str, how: Measure| -> Result<SweepRun> {
-            let measure = |dataset: &Dataset| -> Result<Option<Evaluation>> {
-                if diverged.is_some() {
-                    return Ok(None);
-                }
-                // JSON has no infinity: the loss of a network that has become useless.
-                let found = Some(how(&model, dataset)?);
-                Ok(found.filter(|found| found.loss.is_finite()))
-            };
-            Ok(SweepRun {
-                trial: name.to_owned(),
-                seed: self.seed,
-                parameters: trial.spec.summary()?.parameters(),
-                history: model.history(),
-                validation: measure(&validation)?,
-                test: if self.test {
-                    measure(&data.test)?
-                } else {
-                    None
-                },
-                diverged: diverged.clone(),
-            })
-        };
-        let flipped = format!("{} + test-time flip", trial.name);
-        Ok(Measured {
-            run: measure(&trial.name, evaluate)?,
-            flipped: match trial.flip {
-                true => Some(measure(&flipped, evaluate_flipped)?),
-                false => None,
-            },
-        })
+        Ok(())
     }
 }
 
-fn evaluate_flipped(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
-    let both = [
-        predict(model, dataset)?,
-        predict(model, &dataset.mirrored())?,
-    ];
-    Predictions::mean(&both)?.evaluate(dataset)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::super::store::Store;
+    use super::*;
+    use crate::{Dataset, one_layer, three_layer, two_layer};
+
+    /// Those of notebooks 04, 08, 09 and 10, which would otherwise train for hours. No data are
+    /// needed for it, as their digest is known.
+    #[test]
+    fn the_results_that_come_with_the_notebooks_are_found() {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../notebooks/results");
+        let empty = || Dataset::new(Vec::new(), Vec::new()).unwrap();
+        let data = TrainTest {
+            train: empty(),
+            test: empty(),
+        };
+        let fingerprints = Fingerprints {
+            train: "16d82e2b505296aa2b78bd5ea0992634f30419a4c97def7c907d154a35ac6157".to_owned(),
+            test: None,
+        };
+        let report = FitConfig::default();
+        let sweep = Sweep::new(results.join("depth"))
+            .seeds(1..=5)
+            .trial(Trial::of(one_layer(), report.clone()))
+            .trial(Trial::of(two_layer(), report.clone()))
+            .trial(Trial::of(three_layer(), report));
+        let store = Store::open(&results.join("depth")).unwrap();
+        let planned = sweep.plan(&data, &fingerprints).unwrap();
+        assert_eq!(planned.len(), 15);
+        for planned in planned {
+            let (_, record) = store.find(&planned.key).unwrap().unwrap();
+            assert_eq!(record.history.epochs.len(), 50);
+            assert!(record.measured.unwrap().test.is_some());
+        }
+        // All of them are of the present form.
+        for folder in std::fs::read_dir(results).unwrap() {
+            Store::open(&folder.unwrap().path()).unwrap();
+        }
+    }
 }

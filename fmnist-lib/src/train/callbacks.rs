@@ -15,7 +15,8 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Called after each epoch, when the checkpoint is written. `Break` ends training.
+    /// Called after each epoch, when the checkpoint is written. `Break` ends the run for good: neither
+    /// [`finish`](crate::finish) nor [`resume`](crate::resume) goes on with it.
     ///
     /// # Errors
     /// An error ends training and becomes the result of `fit_with`.
@@ -23,7 +24,8 @@ pub trait Callback {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Called when training has ended without an error, for whatever reason.
+    /// Called when training has ended without an error, for whatever reason: the model is as `fit`
+    /// leaves it, and the checkpoint is written.
     ///
     /// # Errors
     /// An error becomes the result of `fit_with`.

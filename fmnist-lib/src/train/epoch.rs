@@ -6,14 +6,16 @@ use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
 use crate::config::FitConfig;
 use crate::evaluate::measure;
-use crate::history::EpochRecord;
+use crate::history::{EpochRecord, EpochSoFar};
 use crate::interrupt::Interruptible;
-use crate::model::{Gradients, Model, RunPlan};
+use crate::loss::CrossEntropy;
+use crate::model::{Model, RunPlan};
 use crate::nn::Step;
+use crate::optim::add_l2;
 use crate::preprocess::{augmented_batch, shuffled};
 use crate::{Dataset, Error, Result};
 
-/// One step of Adam on the images at `indices`: their mean loss before it, and how many of them were
+/// One step of the optimiser on the images at `indices`: their mean loss before it, and how many of them were
 /// classified correctly.
 pub(super) fn train_step(
     model: &Model,
@@ -31,27 +33,31 @@ pub(super) fn train_step(
         (config.seed, step.epoch),
         model.device(),
     )?;
-    let Gradients {
-        loss,
-        correct,
-        of_weights,
-    } = model.gradients(&inputs, &labels, config.label_smoothing, step)?;
-    if !loss.is_finite() {
+    let mut gradients = model.gradients(&inputs, &labels, CrossEntropy::of(config), step)?;
+    if config.l2 > 0.0 {
+        add_l2(config.l2, model.vars(), &mut gradients.of_weights)?;
+    }
+    if !gradients.are_finite() {
         return Err(Error::Diverged {
             epoch: step.epoch,
             step: step.step,
-            loss,
+            loss: gradients.loss,
             learning_rate: rate,
         });
     }
-    model
-        .adam()
-        .step(model.vars(), &of_weights, rate, config.weight_decay)?;
-    Ok((loss, correct))
+    model.keep_statistics(&gradients.statistics)?;
+    if let Some(clip) = config.clip {
+        clip.apply(&mut gradients.of_weights);
+    }
+    let (rule, mut state) = (config.optimizer.as_optimizer(), model.optimizer());
+    state.prepare(rule, model.vars());
+    let (of_weights, decay) = (&gradients.of_weights, config.weight_decay);
+    state.step(rule, model.vars(), of_weights, rate, decay)?;
+    Ok((gradients.loss, gradients.correct))
 }
 
-/// Trains one epoch (counted from 1) and measures the model on `validation`; `None` where it was
-/// interrupted before its last step.
+/// Trains an epoch (counted from 1), or what is left of it, and measures the model on `validation`;
+/// `None` where it was interrupted before its last step.
 pub(super) fn train_epoch(
     model: &Model,
     train: &Dataset,
@@ -66,30 +72,39 @@ pub(super) fn train_epoch(
     let epoch_of_run = epoch - plan.epochs_before - 1;
     let order = shuffled(train.len(), config.seed, epoch);
     let steps = order.len().div_ceil(config.batch_size);
-    let (mut loss_sum, mut right, mut seen, mut rate) = (0.0, 0, 0, config.learning_rate);
-    for (index, indices) in order.chunks(config.batch_size).enumerate() {
+    let history = model.log().history.epochs[plan.epochs_before..].to_vec();
+    let rate_of = |index: usize| {
+        let done = epoch_of_run as f64 + index as f64 / steps as f64;
+        let epochs = config.epochs as f64;
+        (config.schedule).rate(config.learning_rate, done, epochs, &history)
+    };
+    let begun = model.log().epoch_so_far;
+    let mut so_far = begun.unwrap_or(EpochSoFar::new(train.len()));
+    let (steps_before, seconds_before) = (so_far.steps, so_far.seconds);
+    let batches = order.chunks(config.batch_size).enumerate();
+    for (index, indices) in batches.skip(steps_before) {
         let step = Step {
             seed: config.seed,
             epoch,
             step: index + 1,
         };
-        let done = epoch_of_run as f64 + index as f64 / steps as f64;
-        rate = config
-            .schedule
-            .rate(config.learning_rate, done, config.epochs);
-        let (loss, correct) = train_step(model, train, indices, config, step, rate)?;
+        let (loss, correct) = train_step(model, train, indices, config, step, rate_of(index))?;
         average(model, plan, epoch_of_run * steps + step.step)?;
 
-        loss_sum += f64::from(loss) * indices.len() as f64;
-        right += correct;
-        seen += indices.len();
+        so_far.steps = step.step;
+        so_far.images_seen += indices.len();
+        so_far.loss_sum += f64::from(loss) * indices.len() as f64;
+        so_far.correct += correct;
+        so_far.seconds = seconds_before + start.elapsed().as_secs_f64();
+        // With each step: whatever ends the run, and whoever saves the model, finds it.
+        model.log().epoch_so_far = Some(so_far);
         let record = StepRecord {
             epoch,
             step: step.step,
             steps,
-            loss: (loss_sum / seen as f64) as f32,
-            accuracy: right as f32 / seen as f32,
-            images_per_second: seen as f64 / start.elapsed().as_secs_f64(),
+            loss: so_far.loss(),
+            accuracy: so_far.accuracy(),
+            images_per_second: so_far.images_per_second(),
         };
         for callback in &mut *callbacks {
             callback.on_step_end(&record)?;
@@ -98,7 +113,6 @@ pub(super) fn train_epoch(
             return Ok(None);
         }
     }
-    let images_per_second = seen as f64 / start.elapsed().as_secs_f64();
     let measured = match validation {
         Some(validation) if !validation.is_empty() => {
             Some(with_average(model, || measure(model, validation, None))?)
@@ -107,12 +121,12 @@ pub(super) fn train_epoch(
     };
     Ok(Some(EpochRecord {
         epoch,
-        loss: (loss_sum / seen as f64) as f32,
-        accuracy: right as f32 / seen as f32,
+        loss: so_far.loss(),
+        accuracy: so_far.accuracy(),
         val_loss: measured.as_ref().map(|measured| measured.loss),
         val_accuracy: measured.as_ref().map(|measured| measured.accuracy),
-        learning_rate: rate,
-        seconds: start.elapsed().as_secs_f64(),
-        images_per_second,
+        learning_rate: rate_of(steps - 1),
+        seconds: seconds_before + start.elapsed().as_secs_f64(),
+        images_per_second: so_far.images_per_second(),
     }))
 }

@@ -1,11 +1,11 @@
 //! How much the gradients of batches differ.
 
-use candle_core::Tensor;
-
 use crate::interrupt::Interruptible;
+use crate::loss::CrossEntropy;
 use crate::model::Model;
 use crate::nn::Step;
 use crate::preprocess::{batch, shuffled};
+use crate::table::counted;
 use crate::{Dataset, Error, Result};
 
 /// What [`gradient_noise`] found.
@@ -49,25 +49,12 @@ pub fn gradient_noise(
 ) -> Result<GradientNoise> {
     if batch_size == 0 || batches.min(dataset.len() / batch_size.max(1)) < 2 {
         return Err(Error::Invalid(format!(
-            "gradient noise compares at least 2 batches of 1 image or more: {} images do not hold \
-             {batches} of {batch_size}",
-            dataset.len()
+            "gradient noise compares at least 2 batches of 1 image or more: a dataset of {} does \
+             not hold {batches} of {batch_size}",
+            counted(dataset.len(), "image")
         )));
     }
-    // Batch normalisation moves its means in each pass.
-    let weights = model.snapshot()?;
-    let found = compare(model, dataset, batch_size, batches, seed);
-    model.set_weights(&weights)?;
-    found
-}
-
-fn compare(
-    model: &Model,
-    dataset: &Dataset,
-    batch_size: usize,
-    batches: usize,
-    seed: u64,
-) -> Result<GradientNoise> {
+    model.check_data(dataset)?;
     let stop = Interruptible::begin();
     let order = shuffled(dataset.len(), seed, 1);
     let (mut count, mut mean, mut squares) = (0, Vec::new(), 0.0);
@@ -83,8 +70,10 @@ fn compare(
             epoch: 1,
             step: index + 1,
         };
-        let of_weights = model.gradients(&inputs, &labels, 0.0, step)?.of_weights;
-        let gradient = flat(&of_weights)?;
+        let of_weights = model
+            .gradients(&inputs, &labels, CrossEntropy::default(), step)?
+            .of_weights;
+        let gradient: Vec<f32> = of_weights.into_iter().flatten().flatten().collect();
         mean.resize(gradient.len(), 0.0);
         count += 1;
         // Welford (1962): the mean so far, and the squared distances from it.
@@ -106,12 +95,4 @@ fn compare(
         gradient: (length - variance / f64::from(count)).sqrt(),
         noise: variance.sqrt(),
     })
-}
-
-fn flat(gradients: &[Option<Tensor>]) -> Result<Vec<f32>> {
-    let mut flat = Vec::new();
-    for gradient in gradients.iter().flatten() {
-        flat.extend(gradient.flatten_all()?.to_vec1::<f32>()?);
-    }
-    Ok(flat)
 }

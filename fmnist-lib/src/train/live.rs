@@ -26,7 +26,9 @@ pub(super) struct Live {
     epochs_at_start: usize,
     /// Those of earlier runs, and those of this one.
     epochs_before: usize,
-    epochs: usize,
+    last_epoch: usize,
+    /// Those of this process.
+    steps: usize,
     started: Instant,
     bar: Shown,
     curves: Shown,
@@ -43,7 +45,8 @@ impl Live {
             epochs_at_start: history.epochs.len(),
             history,
             epochs_before: plan.epochs_before,
-            epochs: plan.config.epochs,
+            last_epoch: plan.last_epoch(),
+            steps: 0,
             started: Instant::now(),
             bar: Shown::new(),
             curves: Shown::new(),
@@ -53,11 +56,12 @@ impl Live {
     }
 
     fn show_bar(&mut self, step: &StepRecord) {
-        let last = self.epochs_before + self.epochs;
-        let ahead = (last - step.epoch) * step.steps + step.steps - step.step;
+        let last = self.last_epoch;
+        let ahead =
+            (last - step.epoch) as f64 * step.steps as f64 + (step.steps - step.step) as f64;
         // A resumed run has steps behind it that took this process no time.
-        let behind = (step.epoch - 1 - self.epochs_at_start) * step.steps + step.step;
-        let left = self.started.elapsed().mul_f64(ahead as f64 / behind as f64);
+        let seconds = self.started.elapsed().as_secs_f64() * ahead / self.steps as f64;
+        let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         let text = format!(
             "epoch {}/{last} · step {}/{} · loss {:.4} · accuracy {:.4} · {} images/s · {:#} left",
             step.epoch,
@@ -68,7 +72,7 @@ impl Live {
             thousands(step.images_per_second as usize),
             HumanDuration(left),
         );
-        let all = self.epochs * step.steps;
+        let all = (last - self.epochs_before) as f64 * step.steps as f64;
         let bar = format!(
             "<progress value=\"{}\" max=\"{all}\" style=\"width:16em\"></progress> {text}",
             all - ahead
@@ -104,6 +108,7 @@ impl Live {
 
 impl Callback for Live {
     fn on_step_end(&mut self, step: &StepRecord) -> Result<()> {
+        self.steps += 1;
         self.first_epoch = self.history.epochs.is_empty().then_some(*step);
         if self.bar.is_due(BAR) {
             self.show_bar(step);
@@ -143,5 +148,32 @@ impl Live {
         self.bar.show(&[("text/html", &html), ("text/plain", text)]);
         let figure = self.figure(self.first_epoch.as_ref());
         figure.show_by(|parts| self.curves.show(parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Callback, Live, StepRecord};
+    use crate::model::RunPlan;
+    use crate::{FitConfig, one_layer};
+
+    #[test]
+    fn epochs_without_end_have_a_bar() {
+        let model = one_layer().build(1).expect("it fits");
+        let plan = RunPlan {
+            config: FitConfig::default().epochs(usize::MAX),
+            epochs_before: 3,
+        };
+        let mut live = Live::new(&model, &plan);
+        let step = StepRecord {
+            epoch: 4,
+            step: 1,
+            steps: 100,
+            loss: 1.0,
+            accuracy: 0.5,
+            images_per_second: 1.0,
+        };
+        live.on_step_end(&step).expect("it is shown");
+        live.show_bar(&step);
     }
 }

@@ -8,73 +8,36 @@ mod gradient_noise;
 mod live;
 mod progress;
 mod range_test;
+mod run;
 
-use std::fmt;
-use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use callbacks::{Callback, StepRecord};
-use early_stopping::{keep_best, restore_best, stopped_early};
-use epoch::train_epoch;
 pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use range_test::range_test;
+pub use run::{Ended, Run};
+use run::{check, check_same_data, run};
 
 use crate::config::FitConfig;
-use crate::history::History;
-use crate::interrupt::Interruptible;
-use crate::model::{Model, RunPlan};
+use crate::model::Model;
 use crate::{Dataset, Error, Result};
 
-/// What a [`fit`] did.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// The epochs of this run.
-    pub history: History,
-    /// Why it ended.
-    pub ended: Ended,
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All epochs are done.
-    Completed,
-    /// Early stopping saw no improvement.
-    StoppedEarly,
-    /// A callback asked for it.
-    ByCallback,
-    /// The interrupt signal: Ctrl-C, or the notebook's Stop button. The epoch that was not finished
-    /// is not in the history; what was learned from its batches is kept, and `fit` goes on from it.
-    Interrupted,
-}
-
-/// In a sentence, for those who watch.
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Completed => "All epochs are done.",
-            Self::StoppedEarly => "Stopped early: validation no longer improves.",
-            Self::ByCallback => "Stopped by a callback.",
-            Self::Interrupted => {
-                "Interrupted: the model keeps what it has learned, and fit goes on from there."
-            }
-        })
-    }
-}
-
-/// Trains `model` on `train` by cross-entropy and Adam, and measures it on `validation` (a
-/// `&Dataset`, or `None`) after each epoch.
+/// Trains `model` on `train` by cross-entropy and the optimiser of `config`, and measures it on
+/// `validation` (a `&Dataset`, or `None`) after each epoch.
 ///
-/// A model that was trained before goes on where it was: its optimiser's moments are kept and the
-/// epochs counted on, as in Keras.
+/// A model that was trained before is trained for `config.epochs` more, as in Keras: its optimiser
+/// keeps its state (unless `config` has another one) and the epochs are counted on, while schedule, average and early stopping begin anew.
+/// To go on with a run that was stopped, call [`finish`] instead.
 ///
 /// The interrupt signal (Ctrl-C, or the Stop button of a notebook that `notebooks/start.sh` serves)
 /// ends it after the current batch: it returns as usual, with [`Ended::Interrupted`].
 ///
 /// # Errors
-/// [`Error::Diverged`] when the loss becomes NaN or infinite, before that step changes any weight;
-/// [`Error::Invalid`] for settings that cannot work; [`Error::Io`] when the checkpoint or the CSV
-/// cannot be written. The model keeps its weights and history in each case.
+/// [`Error::Diverged`] when the loss or a gradient becomes NaN or infinite, before that step changes
+/// any weight; [`Error::Invalid`] for settings that cannot work, before the first step, and while
+/// another `fit` trains the model; [`Error::Io`] when the checkpoint or the CSV cannot be written,
+/// before the first step where that can be known. The model keeps its weights and history in each
+/// case.
 pub fn fit<'a>(
     model: &Model,
     train: &Dataset,
@@ -95,30 +58,58 @@ pub fn fit_with<'a>(
     config: FitConfig,
     callbacks: &mut [&mut dyn Callback],
 ) -> Result<Run> {
-    config.check()?;
-    let epochs_before = {
-        let mut log = model.log();
-        let epochs_before = log.history.epochs.len();
-        log.run = Some(RunPlan {
-            config,
-            epochs_before,
-        });
-        log.best = None;
-        log.average = None;
-        epochs_before
-    };
-    run(
-        model,
-        train,
-        validation.into(),
-        epochs_before + 1,
-        callbacks,
-    )
+    let validation = validation.into();
+    check(model, &config, train, validation)?;
+    let _training = model.lock_training()?;
+    let plan = model.log().begin(config);
+    run(model, train, validation, &plan, callbacks)
 }
 
-/// Loads the checkpoint at `path` and finishes the run that wrote it, exactly as if it had never
-/// been interrupted. `train` and `validation` must be the same as then. The next checkpoints go to
-/// `path`, too.
+/// Trains the rest of the run that was stopped in `model`: by the interrupt signal, or by an error.
+/// The end is the same as without the stop, bit for bit, also where it came in the middle of an epoch.
+/// `train` and `validation` must be the same as then.
+///
+/// A run that has ended stays as it is.
+///
+/// # Errors
+/// [`Error::Invalid`] when the model was never trained; otherwise as for [`fit`].
+pub fn finish<'a>(
+    model: &Model,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+) -> Result<Run> {
+    finish_with(model, train, validation, &mut [])
+}
+
+/// As [`finish`], telling `callbacks` of each step and epoch.
+///
+/// # Errors
+/// As for `finish`, and what a callback returns.
+pub fn finish_with<'a>(
+    model: &Model,
+    train: &Dataset,
+    validation: impl Into<Option<&'a Dataset>>,
+    callbacks: &mut [&mut dyn Callback],
+) -> Result<Run> {
+    let validation = validation.into();
+    let Some(plan) = model.log().run.clone() else {
+        return Err(Error::Invalid(
+            "the model has no training run to finish: call fit".into(),
+        ));
+    };
+    check(model, &plan.config, train, validation)?;
+    check_same_data(model, train)?;
+    let _training = model.lock_training()?;
+    run(model, train, validation, &plan, callbacks)
+}
+
+/// Loads the checkpoint at `path`, or what [`Model::save`] has written there, and finishes the run
+/// that it is of, exactly as if it had never been interrupted. `train` and `validation` must be the
+/// same as then. The next checkpoints go to `path`. A CSV that was written beside the checkpoint is
+/// from now on written beside `path`; any other stays where it is.
+///
+/// With callbacks, or with layers of your own: [`Model::load`] or [`Model::restore`], then
+/// [`finish_with`].
 ///
 /// # Errors
 /// [`Error::Checkpoint`] when the file cannot be used; otherwise as for [`fit`].
@@ -129,111 +120,15 @@ pub fn resume<'a>(
 ) -> Result<(Model, Run)> {
     let path = path.as_ref();
     let model = Model::load(path)?;
-    if model.log().run.is_none() {
-        return Err(Error::Checkpoint {
-            path: path.into(),
-            problem: "it holds no training run to resume: use Model::load and fit".into(),
-        });
-    }
-    let run = finish(&model, train, validation, &mut [])?;
-    Ok((model, run))
-}
-
-/// Trains the rest of the run that the model is in.
-pub(crate) fn finish<'a>(
-    model: &Model,
-    train: &Dataset,
-    validation: impl Into<Option<&'a Dataset>>,
-    callbacks: &mut [&mut dyn Callback],
-) -> Result<Run> {
-    let first = model.log().history.epochs.len() + 1;
-    run(model, train, validation.into(), first, callbacks)
-}
-
-/// Trains from epoch `first` (counted from 1) to the end of the model's plan.
-fn run(
-    model: &Model,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-    first: usize,
-    callbacks: &mut [&mut dyn Callback],
-) -> Result<Run> {
-    let plan = model
-        .log()
-        .run
-        .clone()
-        .expect("both callers have checked the plan");
-    let RunPlan {
-        config,
-        epochs_before,
-    } = &plan;
-    if train.is_empty() {
-        return Err(Error::Invalid("there are no training images".into()));
-    }
-    if config.early_stopping.is_some() && validation.is_none_or(Dataset::is_empty) {
-        return Err(Error::Invalid(
-            "early stopping needs validation images".into(),
-        ));
-    }
-    let stop = Interruptible::begin();
-    let mut progress = progress::choose(model, &plan);
-    let mut told: Vec<&mut dyn Callback> = vec![progress.as_mut()];
-    told.extend(
-        callbacks
-            .iter_mut()
-            .map(|callback| &mut **callback as &mut dyn Callback),
-    );
-
-    let mut ended = Ended::Completed;
-    if stopped_early(model, &plan) {
-        ended = Ended::StoppedEarly;
-    } else {
-        for epoch in first..=epochs_before + config.epochs {
-            let Some(record) =
-                train_epoch(model, train, validation, &plan, epoch, &mut told, &stop)?
-            else {
-                ended = Ended::Interrupted;
-                break;
-            };
-            model.log().history.epochs.push(record.clone());
-            keep_best(model, &plan)?;
-            if let Some(path) = &config.checkpoint {
-                model.save(path)?;
-            }
-            if let Some(path) = &config.csv {
-                model.history().save_csv(path)?;
-            }
-            let mut wanted = ControlFlow::Continue(());
-            for callback in &mut told {
-                if callback.on_epoch_end(model, &record)?.is_break() {
-                    wanted = ControlFlow::Break(());
-                }
-            }
-            if stopped_early(model, &plan) {
-                ended = Ended::StoppedEarly;
-                break;
-            }
-            if wanted.is_break() {
-                ended = Ended::ByCallback;
-                break;
-            }
-            if stop.requested() {
-                ended = Ended::Interrupted;
-                break;
-            }
+    match &mut model.log().run {
+        Some(plan) => plan.config.checkpoint = Some(path.to_owned()),
+        None => {
+            return Err(Error::Checkpoint {
+                path: path.into(),
+                problem: "it holds no training run to resume: use Model::load and fit".into(),
+            });
         }
     }
-    // Whoever stops by hand may want to go on from here.
-    if ended != Ended::Interrupted {
-        averaging::settle(model)?;
-        restore_best(model, &plan)?;
-    }
-    for callback in &mut told {
-        callback.on_train_end(model, ended)?;
-    }
-    let epochs = model.log().history.epochs[*epochs_before..].to_vec();
-    Ok(Run {
-        history: History { epochs },
-        ended,
-    })
+    let run = finish(&model, train, validation)?;
+    Ok((model, run))
 }

@@ -1,6 +1,6 @@
 //! Shows training as it goes: live in a notebook, a bar on a terminal, a line per epoch elsewhere.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -12,18 +12,16 @@ use crate::config::Verbose;
 use crate::display::is_live;
 use crate::history::{EpochRecord, History};
 use crate::model::RunPlan;
+use crate::table::counted;
 use crate::{Ended, Model, Result};
 
 pub(super) fn choose(model: &Model, plan: &RunPlan) -> Box<dyn Callback> {
-    let RunPlan {
-        config,
-        epochs_before,
-    } = plan;
-    let last_epoch = epochs_before + config.epochs;
-    match config.verbose {
+    let last_epoch = plan.last_epoch();
+    match plan.config.verbose {
         Verbose::Auto if is_live() => Box::new(Live::new(model, plan)),
         Verbose::Auto if std::io::stderr().is_terminal() => Box::new(Bar {
             bar: ProgressBar::hidden(),
+            epoch: 0,
             last_epoch,
         }),
         Verbose::Auto | Verbose::Lines => Box::new(Lines { last_epoch }),
@@ -41,13 +39,13 @@ struct Lines {
 
 impl Callback for Lines {
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
-        println!("{}", line(record, self.last_epoch));
+        tell(&mut stdout(), &line(record, self.last_epoch));
         Ok(ControlFlow::Continue(()))
     }
 
     fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
         if ended != Ended::Completed {
-            println!("{ended}");
+            tell(&mut stdout(), &ended.to_string());
         }
         Ok(())
     }
@@ -55,12 +53,15 @@ impl Callback for Lines {
 
 struct Bar {
     bar: ProgressBar,
+    /// Which one the bar is of.
+    epoch: usize,
     last_epoch: usize,
 }
 
 impl Callback for Bar {
     fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
-        if record.step == 1 {
+        if record.epoch != self.epoch {
+            self.epoch = record.epoch;
             let template = "Epoch {prefix} [{bar:30}] {pos}/{len} {msg} - {eta}";
             let style = ProgressStyle::with_template(template).expect("the template is valid");
             self.bar = ProgressBar::new(record.steps as u64)
@@ -78,17 +79,22 @@ impl Callback for Bar {
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
         self.bar.finish_and_clear();
         // Where the bar was: standard output may be going to a file.
-        eprintln!("{}", line(record, self.last_epoch));
+        tell(&mut stderr(), &line(record, self.last_epoch));
         Ok(ControlFlow::Continue(()))
     }
 
     fn on_train_end(&mut self, _: &Model, ended: Ended) -> Result<()> {
         self.bar.finish_and_clear();
         if ended != Ended::Completed {
-            eprintln!("{ended}");
+            tell(&mut stderr(), &ended.to_string());
         }
         Ok(())
     }
+}
+
+/// A reader who has gone away, as `head` does, is no reason to end the training.
+fn tell(to: &mut impl Write, line: &str) {
+    let _ = writeln!(to, "{line}");
 }
 
 /// The line that Keras prints for an epoch with `verbose=2`.
@@ -110,10 +116,10 @@ pub(super) fn summary(history: &History, epochs_before: usize, ended: Ended) -> 
     let mut text = format!("{ended}");
     if let Some(last) = epochs.last() {
         text += &format!(
-            "\nEpoch {}: {}. {} epochs in {:#}.",
+            "\nEpoch {}: {}. {} in {:#}.",
             last.epoch,
             last.measures(),
-            epochs.len(),
+            counted(epochs.len(), "epoch"),
             HumanDuration(Duration::from_secs_f64(seconds))
         );
     }
@@ -123,4 +129,30 @@ pub(super) fn summary(history: &History, epochs_before: usize, ended: Ended) -> 
         text += &format!("\nLowest val_loss: {loss:.4}, after epoch {}.", best.epoch);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summary;
+    use crate::{Ended, EpochRecord, History};
+
+    #[test]
+    fn one_epoch_is_told_in_the_singular() {
+        let record = |epoch| EpochRecord {
+            epoch,
+            loss: 0.5,
+            accuracy: 0.8,
+            val_loss: None,
+            val_accuracy: None,
+            learning_rate: 0.001,
+            seconds: 1.0,
+            images_per_second: 1.0,
+        };
+        let history = History {
+            epochs: vec![record(1), record(2), record(3)],
+        };
+        let told = |epochs_before| summary(&history, epochs_before, Ended::Completed);
+        assert!(told(2).contains(". 1 epoch in "), "{}", told(2));
+        assert!(told(1).contains(". 2 epochs in "), "{}", told(1));
+    }
 }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::epoch::train_step;
+use super::run::check_training;
 use crate::config::FitConfig;
 use crate::interrupt::Interruptible;
 use crate::nn::Step;
@@ -21,18 +22,19 @@ const OUT_OF_HAND: f64 = 4.0;
 /// Where the loss falls most steeply is a good learning rate to begin with; where it rises again the
 /// rate is too high. The test ends early there: at four times the lowest loss, or NaN.
 ///
-/// `config` gives batch size, augmentation, label smoothing and seed.
+/// `config` gives batch size, augmentation, label smoothing, weight decay and seed.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the rates are not positive and rising, or other settings cannot work;
-/// [`Error::Interrupted`] on Ctrl-C or a notebook's Stop.
+/// [`Error::Invalid`] when there are no images, the rates are not positive and rising, or other
+/// settings cannot work; [`Error::Interrupted`] on Ctrl-C or a notebook's Stop.
 pub fn range_test(
     spec: &ModelSpec,
     train: &Dataset,
     rates: RangeInclusive<f64>,
     config: &FitConfig,
 ) -> Result<Vec<(f64, f64)>> {
-    config.check()?;
+    let model = spec.build(config.seed)?;
+    check_training(&model, config, train)?;
     let (lowest, highest) = (*rates.start(), *rates.end());
     if !(lowest > 0.0 && lowest < highest && highest.is_finite()) {
         return Err(Error::Invalid(format!(
@@ -40,7 +42,6 @@ pub fn range_test(
         )));
     }
     let stop = Interruptible::begin();
-    let model = spec.build(config.seed)?;
     let order = shuffled(train.len(), config.seed, 1);
     let steps = order.len().div_ceil(config.batch_size);
     let factor = (highest / lowest).powf(1.0 / (steps.max(2) - 1) as f64);

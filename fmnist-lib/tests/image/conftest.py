@@ -10,7 +10,8 @@ import pytest
 from server import Server
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-IMAGE = "fmnist-notebooks"
+IMAGE = os.environ.get("FMNIST_IMAGE", "fmnist-notebooks")
+PROJECT = f"fmnist-test-{os.getpid()}"  # two runs on one machine leave each other alone
 OWNER = 1234  # neither root nor 1000: the notebooks may belong to anybody
 
 
@@ -40,13 +41,13 @@ class Stack:
         shutil.copytree(REPOSITORY / "notebooks", self.notebooks)
         # The notebooks' quick setting, as a user would add a variable of his own.
         (folder / "docker-compose.override.yml").write_text(
-            'services: {notebooks: {environment: {FMNIST_QUICK: "1"}}}\n')
+            f'services: {{notebooks: {{image: "{IMAGE}", environment: {{FMNIST_QUICK: "1"}}}}}}\n')
         for path in [self.notebooks, *self.notebooks.rglob("*")]:
             os.chown(path, OWNER, OWNER)
 
     def compose(self, *arguments, check=True, **environment):
         settings = {"FMNIST_PORT": self.port, "NB_UID": OWNER, "NB_GID": OWNER} | environment
-        return command(*self.program, "-p", "fmnist-test", *arguments, cwd=self.folder, check=check,
+        return command(*self.program, "-p", PROJECT, *arguments, cwd=self.folder, check=check,
                        env=os.environ | {name: str(value) for name, value in settings.items()})
 
     def up(self, **environment):

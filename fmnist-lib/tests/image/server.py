@@ -13,11 +13,11 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Server:
-    """The server at `http://localhost:PORT`."""
+    """The server at `http://localhost:PORT`, or below `base` there."""
 
-    def __init__(self, port, token=None):
+    def __init__(self, port, token=None, base=""):
         self.port = port
-        self.url = f"http://localhost:{port}"
+        self.url = f"http://localhost:{port}{base}"
         self.http = requests.Session()
         if token:
             self.http.headers["Authorization"] = f"token {token}"
@@ -149,7 +149,7 @@ class Result:
         elif kind == "execute_result":
             self.data |= content["data"]
         elif kind in ("display_data", "update_display_data"):
-            self.shown.append((seconds, content["transient"]["display_id"], content["data"]))
+            self.shown.append((seconds, content.get("transient", {}).get("display_id"), content["data"]))
         elif kind == "execute_reply":
             self.status = content["status"]
             self.count = content.get("execution_count")

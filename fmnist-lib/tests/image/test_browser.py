@@ -65,15 +65,47 @@ def test_open_run_all_look_download(stack, page):
         assert f"{name}: accuracy" in texts, texts
 
 
-def test_watch_training_stop_it_and_go_on(stack, page):
-    # A network whose epochs are short.
-    cells = [LOAD.replace("three_layer", "one_layer"), FIT.replace("50", "500"), "evaluate(&model, &data.test)?", "model.history()"]
+def open_notebook(stack, page, name, cells):
+    """A notebook of these cells, and nothing else, in the page."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     notebook.metadata.kernelspec = {"name": "rust", "display_name": "Rust", "language": "rust"}
     content = {"type": "notebook", "format": "json", "content": notebook}
-    stack.server.request("PUT", "/api/contents/watched.ipynb", json=content)
-    page.goto(f"{stack.server.url}/lab/workspaces/watched/tree/watched.ipynb")  # nothing else is open
+    stack.server.request("PUT", f"/api/contents/{name}.ipynb", json=content)
+    page.goto(f"{stack.server.url}/lab/workspaces/{name}/tree/{name}.ipynb")
     expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
+
+
+def test_a_page_loaded_anew_shows_the_training_again(stack, page):
+    load = LOAD.replace("three_layer", "one_layer")
+    open_notebook(stack, page, "reloaded", [load, FIT.replace("50", "500"), "model.history().epochs.len()"])
+    menu(page, "Run", "Run All Cells")
+    output = page.locator(".jp-NotebookPanel:visible .jp-OutputArea")
+    expect(output.locator("progress")).to_be_visible(timeout=MINUTES)
+
+    page.reload()
+    expect(page.get_by_text("Rust | Busy")).to_be_visible(timeout=MINUTES)
+    page.locator(".jp-NotebookPanel:visible .jp-CodeCell .cm-content").last.click()
+    page.keyboard.press("Control+Enter")
+    expect(output.get_by_text("Waits for the cell that runs: let run = fit(")).to_be_visible(timeout=MINUTES)
+    expect(output.locator("progress")).to_be_visible(timeout=MINUTES)
+    bars = set()
+    for _ in range(12):
+        bars.add(output.locator(".jp-RenderedHTMLCommon:has(progress)").inner_text())
+        page.wait_for_timeout(250)
+    assert len(bars) > 3, bars
+    page.screenshot(path=SCREENSHOTS / "7-reloaded.png")
+
+    page.get_by_title("Interrupt the kernel").click()
+    expect(output.get_by_text(re.compile(r"^\d+$"))).to_be_visible(timeout=MINUTES)  # the cell that waited has run
+    expect(output.locator("progress")).to_have_count(0)
+    expect(output.get_by_text("Waits for the cell")).to_have_count(0)
+    page.screenshot(path=SCREENSHOTS / "8-reloaded-and-stopped.png")
+
+
+def test_watch_training_stop_it_and_go_on(stack, page):
+    # A network whose epochs are short.
+    cells = [LOAD.replace("three_layer", "one_layer"), FIT.replace("50", "500"), "evaluate(&model, &data.test)?", "model.history()"]
+    open_notebook(stack, page, "watched", cells)
     menu(page, "Run", "Run All Cells")
     output = page.locator(".jp-NotebookPanel:visible .jp-OutputArea")
     expect(output.locator("progress")).to_be_visible(timeout=MINUTES)

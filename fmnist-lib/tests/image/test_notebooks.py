@@ -1,5 +1,6 @@
 """Notebooks run through the server, with and without the network, and survive the container."""
 
+import os
 import re
 import threading
 
@@ -11,6 +12,7 @@ from conftest import IMAGE, OWNER, REPOSITORY, Server, command, free_port
 # run under `cargo test`.
 NOTEBOOKS = [path for number in ("01", "02", "04", "10") for path in (REPOSITORY / "notebooks").glob(f"{number}-*.ipynb")]
 DEPENDENCY = ':dep fmnist-lib = { path = "../fmnist-lib" }\nuse fmnist_lib::candle_core::{DType, Device, Var};'
+ANYWHERE = DEPENDENCY.replace('path = "../fmnist-lib"', "workspace = true")
 TENSOR = 'let a = Var::ones((2, 3), DType::F32, &Device::Cpu)?; println!("{:?} {}", a.id(), a.sum_all()?);'
 
 
@@ -39,6 +41,15 @@ def test_without_a_network(stack):
             assert "60000" in kernel.run(data).expect().stdout
     finally:
         command(*inside, "add", *route)
+
+
+def test_a_notebook_in_a_subfolder_loads_the_library(stack):
+    """By a line that is the same in every folder."""
+    (stack.notebooks / "sub").mkdir()
+    os.chown(stack.notebooks / "sub", OWNER, OWNER)
+    for folder in ("sub", ""):
+        with stack.server.kernel(folder=folder) as kernel:
+            assert "6" in kernel.run(ANYWHERE + TENSOR).expect().stdout
 
 
 def test_two_notebooks_at_once(stack):

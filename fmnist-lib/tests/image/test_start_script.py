@@ -5,13 +5,15 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, command, free_port
 from server import Server
-from test_notebooks import DEPENDENCY, TENSOR
+from test_notebooks import ANYWHERE, DEPENDENCY, TENSOR
 
 START = REPOSITORY / "notebooks" / "start.sh"
+MARK = "FMNIST_TEST_SERVER"  # all that the server starts inherits it
 
 
 @pytest.fixture
@@ -19,8 +21,10 @@ def server():
     port = free_port()
     # Where a shell runs this in the background, Ctrl-C is ignored, and what it starts inherits that.
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen([START, "--port", str(port)], preexec_fn=heed, start_new_session=True)
+    process = subprocess.Popen([START, "--port", str(port)], preexec_fn=heed, start_new_session=True,
+                               env=os.environ | {MARK: str(port)})
     server = Server(port)
+    server.mark = f"{MARK}={port}"
     try:
         server.wait()
         yield server
@@ -31,9 +35,22 @@ def server():
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     # The kernels that were kept ready went with it.
-    time.sleep(3)
-    assert not command("pgrep", "-fa", START.parent / "kernel" / "pool.py", check=False)
-    assert not command("pgrep", "-fa", "--", f"--ServerApp.port={port}", check=False)
+    deadline = time.monotonic() + 60
+    while left := processes(server):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes(server):
+    """What runs of one server, and not of another on this machine: command lines by process id."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if server.mark in (path / "environ").read_text(errors="replace").split("\0"):
+                found[int(path.name)] = (path / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it has ended
+            pass
+    return {id: line for id, line in found.items() if line}  # without those that only their parents remember
 
 
 def test_kernels_are_ready_and_count_from_one(server):
@@ -57,7 +74,7 @@ def test_a_kernel_that_is_killed_can_be_started_again(server):
 
 def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
     """The one that is being made ready is stopped half-way; the notebook gets another."""
-    pool = command("pgrep", "-f", START.parent / "kernel" / "pool.py")
+    pool, = [id for id, line in processes(server).items() if "/pool.py" in line]
     while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
         time.sleep(0.1)
     # Not before it has its copy of the template, which one kernel makes at a time.
@@ -78,6 +95,7 @@ def test_a_notebook_in_another_folder_gets_a_kernel_there(server):
         with server.kernel(folder=folder) as kernel:
             here = 'println!("{}", std::env::current_dir()?.display());'
             assert kernel.run(here).expect().stdout.strip().endswith(f"/{folder}")
+            assert "6" in kernel.run(ANYWHERE + TENSOR).expect().stdout
     finally:
         (START.parent / folder).rmdir()
 

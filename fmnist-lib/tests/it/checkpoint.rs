@@ -1,8 +1,11 @@
 use std::fs;
+use std::ops::ControlFlow;
 
+use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    Callback, Dataset, EarlyStopping, Error, FitConfig, Model, Result, StepRecord, Verbose, fit,
-    fit_with, one_layer, resume,
+    Callback, Dataset, Dropout, EarlyStopping, Ended, EpochRecord, Error, FitConfig, Layer, Model,
+    Pass, Result, Scaling, Schedule, StepRecord, Verbose, evaluate, finish, fit, fit_with,
+    one_layer, resume,
 };
 use safetensors::SafeTensors;
 
@@ -37,12 +40,6 @@ fn interrupted_and_not(config: FitConfig) {
     killed_in(3, config, &data, &validation);
     let (resumed, run) = resume(&path, &data, &validation).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
-    let comparable = |model: &Model| -> Vec<_> {
-        let epochs = model.history().epochs.into_iter();
-        epochs
-            .map(|r| (r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy))
-            .collect()
-    };
     assert_eq!(comparable(&resumed), comparable(&whole));
     assert_eq!(run.history.epochs.len(), 4);
     // Both go on alike: the moments are the same too.
@@ -51,8 +48,25 @@ fn interrupted_and_not(config: FitConfig) {
     assert_eq!(bits(&resumed), bits(&whole));
 }
 
+/// What two runs of the same settings have in common: all but the time that they took.
+pub(crate) fn comparable(model: &Model) -> Vec<EpochRecord> {
+    let epochs = model.history().epochs.into_iter();
+    epochs
+        .map(|record| EpochRecord {
+            seconds: 0.0,
+            images_per_second: 0.0,
+            ..record
+        })
+        .collect()
+}
+
 /// Trains `small()`, from seed 1, until it fails in the second step of `epoch`.
-pub(crate) fn killed_in(epoch: usize, config: FitConfig, data: &Dataset, validation: &Dataset) {
+pub(crate) fn killed_in(
+    epoch: usize,
+    config: FitConfig,
+    data: &Dataset,
+    validation: &Dataset,
+) -> Model {
     struct Kill(usize);
     impl Callback for Kill {
         fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
@@ -64,6 +78,200 @@ pub(crate) fn killed_in(epoch: usize, config: FitConfig, data: &Dataset, validat
     }
     let model = small().build(1).unwrap();
     fit_with(&model, data, validation, config, &mut [&mut Kill(epoch)]).unwrap_err();
+    model
+}
+
+/// All that a run can be in the middle of.
+pub(crate) fn elaborate() -> FitConfig {
+    config()
+        .ema_momentum(0.9)
+        .schedule(Schedule::OneCycle { rise: 0.3 })
+        .early_stopping(EarlyStopping::after(2))
+        .learning_rate(0.003_162_277_660_168_379_4)
+}
+
+#[test]
+fn a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
+    let (data, validation) = (striped(100, 1), striped(50, 2));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved.safetensors");
+    for config in [config(), elaborate()] {
+        let whole = small().build(1).unwrap();
+        let expected = fit(&whole, &data, &validation, config.clone()).unwrap();
+        for epoch in [1, 3, 4] {
+            let stopped = killed_in(epoch, config.clone(), &data, &validation);
+            assert_eq!(stopped.history().epochs.len(), epoch - 1);
+            stopped.save(&path).unwrap();
+
+            // Refused calls leave it where it is.
+            fit(&stopped, &data.take(0), None, config.clone()).unwrap_err();
+            fit(&stopped, &data, None, config.clone().batch_size(0)).unwrap_err();
+            let other_data = finish(&stopped, &data.take(99), &validation).unwrap_err();
+            assert!(
+                other_data.to_string().contains("100 images"),
+                "{other_data}"
+            );
+
+            let run = finish(&stopped, &data, &validation).unwrap();
+            let (resumed, resumed_run) = resume(&path, &data, &validation).unwrap();
+            for (model, run) in [(&stopped, &run), (&resumed, &resumed_run)] {
+                assert_eq!(bits(model), bits(&whole), "stopped in epoch {epoch}");
+                assert_eq!(comparable(model), comparable(&whole));
+                assert_eq!(run.history, model.history());
+                assert_eq!(run.ended, expected.ended);
+            }
+            // The file that it was resumed from is the checkpoint of the rest.
+            assert_eq!(bits(&Model::load(&path).unwrap()), bits(&whole));
+        }
+    }
+    let new = small().build(1).unwrap();
+    let nothing = finish(&new, &data, None).unwrap_err();
+    assert!(nothing.to_string().contains("call fit"), "{nothing}");
+}
+
+#[test]
+fn the_checkpoint_of_a_run_that_has_ended_is_the_model_that_fit_left() {
+    struct StopAfter(usize);
+    impl Callback for StopAfter {
+        fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
+            Ok(match record.epoch == self.0 {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        }
+    }
+    let data = striped(100, 1);
+    // Validation labels that are wrong on purpose: the better the training, the worse the loss.
+    let wrong: Vec<u8> = data.labels().iter().map(|label| (label + 1) % 10).collect();
+    let validation = Dataset::new(data.images().to_vec(), wrong).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    let stopping = config().epochs(60).early_stopping(EarlyStopping::after(2));
+    for (config, stop_after, expected) in [
+        (config().ema_momentum(0.9), 0, Ended::Completed),
+        (config().ema_momentum(0.9), 2, Ended::ByCallback),
+        (stopping.clone(), 0, Ended::StoppedEarly),
+        (stopping.ema_momentum(0.5), 0, Ended::StoppedEarly),
+    ] {
+        let model = small().build(1).unwrap();
+        let mut stop = StopAfter(stop_after);
+        let config = config.checkpoint(&path);
+        let run = fit_with(&model, &data, &validation, config, &mut [&mut stop]).unwrap();
+        assert_eq!(run.ended, expected);
+        let loaded = Model::load(&path).unwrap();
+        assert_eq!(bits(&loaded), bits(&model), "{expected:?}");
+        assert_eq!(
+            evaluate(&loaded, &validation).unwrap(),
+            evaluate(&model, &validation).unwrap()
+        );
+        // There is nothing left to do.
+        let (resumed, again) = resume(&path, &data, &validation).unwrap();
+        assert_eq!(again, run);
+        assert_eq!(bits(&resumed), bits(&model));
+        assert_eq!(finish(&model, &data, &validation).unwrap(), run);
+        assert_eq!(bits(&resumed), bits(&model));
+        // A new run is a new one.
+        assert_eq!(
+            fit(&model, &data, None, self::config().epochs(1))
+                .unwrap()
+                .ended,
+            Ended::Completed
+        );
+    }
+}
+
+#[test]
+fn files_that_cannot_be_written_are_refused_before_the_first_epoch() {
+    let data = striped(32, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (checkpoint, csv) = (at("not/yet/run.safetensors"), at("neither/this/run.csv"));
+    let model = small().build(1).unwrap();
+    let config = config().epochs(1);
+    let both = config.clone().checkpoint(&checkpoint).csv(&csv);
+    fit(&model, &data, None, both).unwrap();
+    assert!(checkpoint.is_file() && csv.is_file());
+
+    fs::write(at("file"), "no folder").unwrap();
+    let before = bits(&model);
+    for name in [
+        "file/run",
+        "not/yet",
+        "not",
+        &format!("{}/run", "x".repeat(300)),
+    ] {
+        for config in [
+            config.clone().checkpoint(at(name)),
+            config.clone().csv(at(name)),
+        ] {
+            let error = fit(&model, &data, None, config).unwrap_err().to_string();
+            assert!(
+                error.contains("cannot write") && error.contains(name),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(model.history().epochs.len(), 1);
+    assert_eq!(bits(&model), before);
+    assert!(fs::read_dir(at("not/yet")).unwrap().count() == 1);
+}
+
+/// Does nothing.
+#[derive(Debug)]
+struct Own;
+
+impl Layer for Own {
+    fn kind(&self) -> &str {
+        "Own"
+    }
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        Ok(input.clone())
+    }
+}
+
+#[test]
+fn the_file_of_another_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.safetensors");
+    small().build(1).unwrap().save(&path).unwrap();
+    let scaled = small().scaling(Scaling::Raw);
+    let longer = small().layer("dropout-2", Dropout::new(0.1));
+    for (spec, told) in [
+        (scaled, "Scaling::Unit"),
+        (longer, "layer 6 of its network is none"),
+    ] {
+        let model = spec.build(2).unwrap();
+        let before = bits(&model);
+        let error = model.restore(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(told) && error.contains("load_weights"),
+            "{error}"
+        );
+        assert_eq!(bits(&model), before);
+        model.load_weights(&path).unwrap();
+    }
+    // Layers of one's own are in no file, but the scaling is.
+    let own = |scaling| {
+        small()
+            .scaling(scaling)
+            .custom("own", Own)
+            .build(3)
+            .unwrap()
+    };
+    own(Scaling::Raw).save(&path).unwrap();
+    let error = own(Scaling::Unit).restore(&path).unwrap_err().to_string();
+    assert!(error.contains("Scaling::Raw"), "{error}");
+    own(Scaling::Raw).restore(&path).unwrap();
+    small().build(1).unwrap().save(&path).unwrap();
+    small()
+        .named("other")
+        .build(2)
+        .unwrap()
+        .restore(&path)
+        .unwrap();
 }
 
 #[test]
@@ -73,11 +281,13 @@ fn a_run_goes_on_in_the_file_that_it_is_resumed_from() {
     let (before, after) = (folder.path().join("before"), folder.path().join("after"));
     fs::create_dir(&before).unwrap();
     let config = config().checkpoint(before.join("run.safetensors"));
-    killed_in(3, config, &data, &validation);
+    killed_in(3, config.csv(before.join("run.csv")), &data, &validation);
     fs::rename(&before, &after).unwrap();
     let moved = after.join("run.safetensors");
     resume(&moved, &data, &validation).unwrap();
     assert_eq!(Model::load(&moved).unwrap().history().epochs.len(), 4);
+    let csv = fs::read_to_string(after.join("run.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 5);
     assert!(!before.exists());
 }
 
@@ -159,11 +369,16 @@ fn wrong_and_foreign_files_are_refused_and_change_nothing() {
 
     model.save(&path).unwrap();
     let own = fs::read(&path).unwrap();
-    let text = String::from_utf8_lossy(&own).into_owned();
-    let version = text.find(r#"\"version\":1"#).unwrap() + r#"\"version\":"#.len();
+    let before_version = br#"\"version\":"#;
+    let version = own
+        .windows(before_version.len())
+        .position(|bytes| bytes == before_version)
+        .unwrap()
+        + before_version.len();
     let mut later = own.clone();
     later[version] = b'9';
-    assert!(refusal(&later).contains("format 9"));
+    let told = refusal(&later);
+    assert!(told.contains("format 9"), "{told}");
 
     assert_eq!(bits(&model), before);
     let missing = Model::load(folder.path().join("absent")).unwrap_err();

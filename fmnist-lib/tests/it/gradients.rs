@@ -1,6 +1,7 @@
 use fmnist_lib::candle_core::{DType, Device, Tensor, Var};
 use fmnist_lib::{
-    BatchNorm, Conv2d, Dense, Dropout, Flatten, Layer, MaxPool2d, Pass, Step, ZeroPadding2d,
+    Activation, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
+    GlobalAvgPool2d, Layer, LayerNorm, MaxPool2d, Pass, Reshape, Step, UpSampling2d, ZeroPadding2d,
 };
 use rand::Rng;
 
@@ -131,9 +132,9 @@ fn conv2d() {
     for layer in [
         Conv2d::new(3),
         Conv2d::new(3).relu(),
-        Conv2d::new(2).window(2).relu(),
+        Conv2d::new(2).kernel_size(2).relu(),
         Conv2d::new(3).same(),
-        Conv2d::new(2).window(4).same(),
+        Conv2d::new(2).kernel_size(4).same(),
     ] {
         agrees_with_finite_differences(&layer, &[2, 5, 6, 2]);
     }
@@ -142,11 +143,109 @@ fn conv2d() {
         Conv2d::new(5),
         Conv2d::new(32).same().relu(),
         Conv2d::new(5).same(),
-        Conv2d::new(16).window(5).relu(),
+        Conv2d::new(16).kernel_size(5).relu(),
     ] {
         f32_agrees_with_f64(&layer, &[1, 28, 28, 1], 1e-5);
         f32_agrees_with_f64(&layer, &[37, 9, 7, 3], 1e-5);
         f32_agrees_with_f64(&layer, &[3, 13, 13, 32], 1e-5);
+    }
+}
+
+#[test]
+fn windows_of_any_kind() {
+    for layer in [
+        Conv2d::new(2).kernel_size((1, 3)).strides(2).same(),
+        Conv2d::new(2)
+            .kernel_size(2)
+            .strides((1, 2))
+            .padding(1)
+            .without_bias(),
+        Conv2d::new(3)
+            .kernel_size(1)
+            .strides((2, 1))
+            .activation(Activation::Silu),
+        Conv2d::new(2).kernel_size(3).strides(2).padding((2, 1)),
+    ] {
+        agrees_with_finite_differences(&layer, &[2, 5, 6, 2]);
+    }
+    for layer in [
+        DepthwiseConv2d::new(3).same().relu(),
+        DepthwiseConv2d::new((2, 3)).strides(2).depth_multiplier(2),
+        DepthwiseConv2d::new(2).padding(1).without_bias(),
+    ] {
+        agrees_with_finite_differences(&layer, &[2, 5, 4, 3]);
+    }
+    agrees_with_finite_differences(&MaxPool2d::new(3).strides(2).same(), &[2, 6, 5, 2]);
+    agrees_with_finite_differences(&MaxPool2d::new((2, 3)).padding(1), &[2, 5, 4, 2]);
+    agrees_with_finite_differences(&AvgPool2d::new(3).strides((2, 1)).same(), &[2, 6, 5, 2]);
+    agrees_with_finite_differences(&AvgPool2d::new(2), &[2, 5, 4, 3]);
+    agrees_with_finite_differences(&GlobalAvgPool2d, &[2, 5, 4, 3]);
+    agrees_with_finite_differences(&UpSampling2d::new((2, 3)), &[2, 3, 2, 2]);
+    agrees_with_finite_differences(&Reshape::new([3, 4]), &[2, 2, 3, 2]);
+    agrees_with_finite_differences(&LayerNorm::new(), &[2, 3, 2, 5]);
+}
+
+#[test]
+fn activations() {
+    for activation in [
+        Activation::Linear,
+        Activation::Relu,
+        Activation::LeakyRelu {
+            negative_slope: 0.2,
+        },
+        Activation::Elu,
+        Activation::Selu,
+        Activation::Gelu,
+        Activation::Silu,
+        Activation::Sigmoid,
+        Activation::Tanh,
+    ] {
+        agrees_with_finite_differences(&activation, &[2, 3, 2, 5]);
+        agrees_with_finite_differences(&Dense::new(4).activation(activation), &[3, 5]);
+    }
+}
+
+/// `keras.activations` 3.15 at -1.5, -0.25, 0, 0.5 and 2, to six digits.
+#[test]
+fn activations_are_those_of_keras() {
+    let x = Tensor::new(&[[-1.5_f32, -0.25, 0.0, 0.5, 2.0]], &Device::Cpu).unwrap();
+    for (activation, values) in [
+        (
+            Activation::LeakyRelu {
+                negative_slope: 0.2,
+            },
+            [-0.3, -0.05, 0.0, 0.5, 2.0],
+        ),
+        (Activation::Elu, [-0.776_870, -0.221_199, 0.0, 0.5, 2.0]),
+        (
+            Activation::Selu,
+            [-1.365_813, -0.388_890, 0.0, 0.525_350, 2.101_402],
+        ),
+        (
+            Activation::Gelu,
+            [-0.100_211, -0.100_323, 0.0, 0.345_731, 1.954_500],
+        ),
+        (
+            Activation::Silu,
+            [-0.273_638, -0.109_456, 0.0, 0.311_230, 1.761_594],
+        ),
+        (
+            Activation::Sigmoid,
+            [0.182_426, 0.437_823, 0.5, 0.622_459, 0.880_797],
+        ),
+        (
+            Activation::Tanh,
+            [-0.905_148, -0.244_919, 0.0, 0.462_117, 0.964_028],
+        ),
+    ] {
+        let found = activation.forward(&x, &[], &Pass::new("a", None)).unwrap();
+        let found: Vec<f32> = found.flatten_all().unwrap().to_vec1().unwrap();
+        for (found, wanted) in found.iter().map(|&it| f64::from(it)).zip(values) {
+            assert!(
+                (found - wanted).abs() < 2e-6,
+                "{activation:?}: {found}, not {wanted}"
+            );
+        }
     }
 }
 
@@ -245,7 +344,7 @@ fn not_a_number_is_not_pooled_or_rectified_away() {
         let pass = Pass::new("layer", None);
         let pooled = MaxPool2d::new(2).forward(&input, &[], &pass).unwrap();
         assert!(pooled.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
-        let layer = Conv2d::new(1).window(2).relu();
+        let layer = Conv2d::new(1).kernel_size(2).relu();
         let kernel = Tensor::ones((2, 2, 1, 1), DType::F32, &Device::Cpu).unwrap();
         let bias = Tensor::zeros(1, DType::F32, &Device::Cpu).unwrap();
         let output = layer.forward(&input, &[kernel, bias], &pass).unwrap();
@@ -259,7 +358,7 @@ fn same_padding_lies_where_keras_puts_it() {
     let input = Tensor::new(&[1.0_f32, 2.0, 3.0, 4.0], &Device::Cpu).unwrap();
     let input = input.reshape((1, 2, 2, 1)).unwrap();
     for (window, expected) in [(2, [10.0, 6.0, 7.0, 4.0]), (3, [10.0; 4])] {
-        let layer = Conv2d::new(1).window(window).same().without_bias();
+        let layer = Conv2d::new(1).kernel_size(window).same().without_bias();
         let kernel = Tensor::ones((window, window, 1, 1), DType::F32, &Device::Cpu).unwrap();
         let sums = layer.forward(&input, &[kernel], &Pass::new("same", None));
         let sums = sums.unwrap().flatten_all().unwrap().to_vec1::<f32>();

@@ -1,18 +1,29 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{env, thread};
 
-use fmnist_lib::{Ended, Error, FitConfig, Verbose, evaluate, fit};
+use fmnist_lib::{
+    Callback, Ended, Error, FitConfig, Model, Result, StepRecord, Verbose, evaluate, finish, fit,
+    fit_with, resume,
+};
+use signal_hook::consts::SIGINT;
+use signal_hook::{flag, low_level};
 
+use crate::checkpoint::{comparable, elaborate};
+use crate::program;
 use crate::striped;
-use crate::training::small;
+use crate::training::{bits, small};
 
 /// The program that is interrupted: this file's `trains`, in a process of its own.
 #[test]
 fn ctrl_c_ends_fit_and_nothing_else() {
-    let mut program = Command::new(env::current_exe().unwrap())
-        .args(["interrupt::trains", "--exact", "--ignored", "--nocapture"])
+    if program::is_running() {
+        return trains();
+    }
+    let mut program = program::command("interrupt::ctrl_c_ends_fit_and_nothing_else")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -23,10 +34,10 @@ fn ctrl_c_ends_fit_and_nothing_else() {
         line.unwrap_or_else(|| panic!("no line {start:?}")).unwrap()
     };
     let interrupt = || {
-        let id = program.id().to_string();
+        let id = program.id();
         assert!(
-            Command::new("kill")
-                .args(["-INT", &id])
+            Command::new("sh")
+                .args(["-c", &format!("kill -INT {id}")])
                 .status()
                 .unwrap()
                 .success()
@@ -34,7 +45,9 @@ fn ctrl_c_ends_fit_and_nothing_else() {
     };
     wait_for("Epoch 2/");
     interrupt();
-    wait_for("Interrupted: the model keeps what it has learned, and fit goes on from there.");
+    wait_for(
+        "Interrupted: the model keeps what it has learned. `finish` trains the rest of this run;",
+    );
     wait_for("fit has returned, evaluate is at work");
     interrupt();
     wait_for("evaluate has been interrupted");
@@ -47,8 +60,6 @@ fn ctrl_c_ends_fit_and_nothing_else() {
     );
 }
 
-#[test]
-#[ignore = "a program for the test above"]
 fn trains() {
     let data = striped(2000, 1);
     let model = small().build(1).unwrap();
@@ -66,7 +77,7 @@ fn trains() {
         println!("fit has returned, evaluate is at work");
     });
     while !matches!(evaluate(&model, &many), Err(Error::Interrupted)) {}
-    // What was learned is there, and a run goes on from it.
+    // What was learned is there, and another run begins with it.
     let before = model.history().epochs.len();
     let more = FitConfig::default().epochs(1).verbose(Verbose::Silent);
     assert_eq!(
@@ -79,4 +90,128 @@ fn trains() {
     loop {
         thread::park();
     }
+}
+
+/// Runs a test's program in a process of its own, where a signal ends no other test.
+fn assert_success(mut program: Command) {
+    let output = program.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{errors}"
+    );
+}
+
+/// Sends the signal in a step of an epoch.
+struct Stop {
+    epoch: usize,
+    step: usize,
+}
+
+impl Callback for Stop {
+    fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+        if (record.epoch, record.step) == (self.epoch, self.step) {
+            low_level::raise(SIGINT).unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stopped_run_ends_as_if_nobody_had_stopped_it() {
+    if program::is_running() {
+        return stops_and_goes_on();
+    }
+    assert_success(program::command(
+        "interrupt::a_stopped_run_ends_as_if_nobody_had_stopped_it",
+    ));
+}
+
+fn stops_and_goes_on() {
+    let (data, validation) = (striped(100, 1), striped(50, 2));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("saved.safetensors");
+    let whole = small().build(1).unwrap();
+    fit(&whole, &data, &validation, elaborate()).unwrap();
+    let last = whole.history().epochs.len();
+    let stopped = |epoch, step, ended| {
+        let model = small().build(1).unwrap();
+        let mut stop = Stop { epoch, step };
+        let run = fit_with(&model, &data, &validation, elaborate(), &mut [&mut stop]).unwrap();
+        assert_eq!(run.ended, ended, "stopped in step {step} of epoch {epoch}");
+        model
+    };
+    // In the middle of an epoch, and in a validation. An epoch has 4 steps.
+    for (epoch, step) in [(1, 1), (2, 3), (2, 4), (last, 2)] {
+        let model = stopped(epoch, step, Ended::Interrupted);
+        model.save(&path).unwrap();
+        finish(&model, &data, &validation).unwrap();
+        let (resumed, _) = resume(&path, &data, &validation).unwrap();
+        for model in [model, resumed] {
+            assert_eq!(bits(&model), bits(&whole), "step {step} of epoch {epoch}");
+            assert_eq!(comparable(&model), comparable(&whole));
+        }
+    }
+    // In the last validation nothing is left to stop.
+    let model = stopped(last, 4, Ended::Completed);
+    assert_eq!(bits(&model), bits(&whole));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_host_keeps_its_handler() {
+    if program::is_running() {
+        return has_a_host();
+    }
+    assert_success(program::command("interrupt::a_host_keeps_its_handler"));
+}
+
+fn has_a_host() {
+    let told = Arc::new(AtomicBool::new(false));
+    flag::register(SIGINT, Arc::clone(&told)).unwrap();
+    stop_and_fit_again();
+    assert!(told.swap(false, Ordering::Relaxed));
+    // Where nobody else listens, it is the host's alone.
+    low_level::raise(SIGINT).unwrap();
+    assert!(told.load(Ordering::Relaxed));
+    stop_and_fit_again();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_that_was_ignored_stays_so() {
+    if program::is_running() {
+        return ignores_the_signal();
+    }
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]);
+    shell.arg(env::current_exe().unwrap());
+    assert_success(program::behind(
+        shell,
+        "interrupt::a_signal_that_was_ignored_stays_so",
+    ));
+}
+
+fn ignores_the_signal() {
+    stop_and_fit_again();
+    low_level::raise(SIGINT).unwrap();
+    stop_and_fit_again();
+}
+
+/// A run that is stopped, and one that an earlier signal does not stop.
+fn stop_and_fit_again() {
+    let data = striped(100, 1);
+    let model: Model = small().build(1).unwrap();
+    let config = FitConfig::default()
+        .epochs(3)
+        .batch_size(50)
+        .verbose(Verbose::Silent);
+    let mut stop = Stop { epoch: 2, step: 1 };
+    let run = fit_with(&model, &data, None, config.clone(), &mut [&mut stop]).unwrap();
+    assert_eq!(run.ended, Ended::Interrupted);
+    assert_eq!(
+        fit(&model, &data, None, config).unwrap().ended,
+        Ended::Completed
+    );
 }

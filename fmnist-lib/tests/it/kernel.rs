@@ -1,6 +1,6 @@
 //! The notebooks' Rust kernel, driven through `notebooks/start.sh run` as a user would: what its
 //! set-up promises about Candle, and that a failing cell is never taken for a good one.
-use crate::notebook::{Notebook, start_sh};
+use crate::notebook::{self, Notebook, set_up, start_sh, start_sh_in};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -53,6 +53,20 @@ fn run_cells(cells: &[&str]) -> Notebook {
     Notebook::read(&output.join("cells.ipynb"))
 }
 
+/// A notebook in a folder of its own cannot know the way to the library. The kernel does.
+#[test]
+fn a_notebook_in_any_folder_can_load_the_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cells.ipynb");
+    let cells = [
+        ":dep fmnist-lib = { workspace = true }",
+        "use fmnist_lib::*; assert_eq!(CLASSES, 10);",
+    ];
+    Notebook::new(&cells).write(&path);
+    let result = start_sh_in(folder.path(), &["run"], &[path]);
+    assert!(result.succeeded, "{}", result.stderr);
+}
+
 /// Where nobody watches, a run is a line per epoch; the bar and the moving curves of a served notebook
 /// (tests/image/test_live.py) would be gibberish.
 #[test]
@@ -67,6 +81,19 @@ fn training_prints_a_line_per_epoch() {
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines.len(), 2, "{printed}");
     assert!(lines[1].starts_with("Epoch 2/2 - "), "{printed}");
+}
+
+/// The programs between Jupyter and evcxr, each alone.
+#[test]
+fn the_relay_reads_streams_and_sources() {
+    notebook::python_tests("kernel/unit");
+}
+
+/// What cells print, show, ask and define, and a kernel that is treated badly.
+#[test]
+fn cells_do_what_their_reader_expects() {
+    set_up();
+    notebook::python_tests("kernel");
 }
 
 /// Each way in which a cell can fail makes the run fail and names the cell and the reason, although

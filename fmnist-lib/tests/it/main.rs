@@ -7,14 +7,24 @@ mod adam;
 mod augment;
 /// Saving, refusing, resuming.
 mod checkpoint;
-/// The dataset: damaged files, the real one, and the whole road from a server.
+/// The dataset: the real one, and folders that hold it or something else.
 mod dataset;
+/// Datasets of other shapes and classes, from the files of others.
+mod datasets;
+/// The program for the download: found or compiled, started, and ended.
+mod download;
 /// Every layer's gradients against finite differences in f64, and f32 against f64.
 mod gradients;
+/// Processes that look for the data in a home of their own.
+mod home;
+/// Files in the format IDX: read, damaged, hostile.
+mod idx;
 /// Ctrl-C.
 mod interrupt;
 /// The notebooks' kernel, driven through `start.sh` as a user would.
 mod kernel;
+/// Machines on which little is installed.
+mod machine;
 /// What is measured before or beside training: learning rates worth trying, noise of gradients.
 mod measures;
 /// The report's summaries, Keras's initialisers.
@@ -23,16 +33,32 @@ mod model;
 mod notebook;
 /// Every notebook, from top to bottom, with few epochs.
 mod notebooks;
+/// Rules by which weights move, against Keras's own.
+mod optimizers;
 /// Pictures of the user's own.
 mod picture;
 /// Figures, read back: the SVG as XML, the PNG as pixels.
 mod plots;
 /// Scaling, splits.
 mod preprocess;
+/// Tests that start themselves as processes.
+mod program;
+/// Fashion-MNIST itself, fetched where the machine lacks it.
+mod real_data;
+/// The server of the notebooks: who may use it.
+mod server;
+/// Networks and inputs that cannot work, and what those that work give.
+mod shapes;
 /// Many runs: found again, shared, interrupted, diverged.
 mod sweep;
+/// Results of an early version, brought into the present form.
+mod sweep_convert;
+/// What makes a run another run, and what does not.
+mod sweep_results;
 /// Whole runs: over-fitting, early stopping, divergence, the same bits on 1 and 2 threads.
 mod training;
+/// Networks of the field.
+mod zoo;
 
 use fmnist_lib::{CLASSES, Dataset, PIXELS};
 use rand::{Rng, SeedableRng};

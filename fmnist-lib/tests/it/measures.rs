@@ -1,8 +1,8 @@
 //! What is measured before or beside training.
 
 use fmnist_lib::{
-    BatchNorm, Dataset, Dense, Error, FitConfig, Flatten, ModelSpec, Scaling, evaluate,
-    gradient_noise, predict, range_test,
+    BatchNorm, Dataset, Dense, Error, FitConfig, Flatten, ModelSpec, Predictions, Scaling,
+    evaluate, gradient_noise, predict, range_test,
 };
 
 use crate::striped;
@@ -132,4 +132,51 @@ fn measuring_noise_leaves_the_model_as_it_was() {
         let refused = gradient_noise(&model, &data, batch_size, batches, 1);
         assert!(matches!(refused, Err(Error::Invalid(_))), "{batch_size}");
     }
+}
+
+#[test]
+fn a_mean_needs_as_many_probabilities_as_classes() {
+    let data = striped(4, 1);
+    let whole = predict(&linear().build(1).unwrap(), &data).unwrap();
+    let mut short = whole.clone();
+    short.probabilities.pop();
+    let mut long = whole.clone();
+    long.classes.push(3);
+    for odd in [short, long] {
+        for refused in [
+            Predictions::mean(&[whole.clone(), odd.clone()]).unwrap_err(),
+            Predictions::mean(&[odd.clone(), whole.clone()]).unwrap_err(),
+            odd.evaluate(&data).unwrap_err(),
+        ] {
+            assert!(matches!(refused, Error::Invalid(_)), "{refused}");
+            let message = refused.to_string();
+            assert!(
+                message.contains("each image needs one of both"),
+                "{message}"
+            );
+        }
+    }
+    assert_eq!(
+        Predictions::mean(&[whole.clone(), whole.clone()])
+            .unwrap()
+            .classes,
+        whole.classes
+    );
+}
+
+#[test]
+fn what_is_not_a_number_is_not_hidden_in_a_loss() {
+    let data = striped(4, 1);
+    let mut said = predict(&linear().build(1).unwrap(), &data).unwrap();
+    let label = usize::from(data.labels()[2]);
+    said.probabilities[2][label] = 0.0;
+    let loss = said.evaluate(&data).unwrap().loss;
+    assert!(
+        (20.0..30.0).contains(&loss),
+        "87.3 nats for one of four: {loss}"
+    );
+    said.probabilities[2][label] = f32::NAN;
+    assert!(said.evaluate(&data).unwrap().loss.is_nan());
+    let mean = Predictions::mean(&[said.clone(), said]).unwrap();
+    assert!(mean.evaluate(&data).unwrap().loss.is_nan());
 }

@@ -42,6 +42,36 @@ pub(crate) fn start_sh_in(folder: &Path, arguments: &[&str], paths: &[PathBuf]) 
     }
 }
 
+/// Sets up the kernel, where that has not been done yet.
+pub(crate) fn set_up() {
+    let output = Command::new(folder().join("start.sh"))
+        .arg("setup")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Runs the Python tests in `tests/FOLDER` in the notebooks' own environment.
+pub(crate) fn python_tests(tests: &str) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(tests);
+    let output = Command::new(folder().join("start.sh"))
+        .args(["python", "-m", "unittest", "discover", "--start-directory"])
+        .arg(tests)
+        .env("PYTHONPATH", folder().join("kernel"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}");
+    assert!(!report.contains("\nRan 0 tests"), "{report}");
+}
+
 /// A notebook in Jupyter's format 4.5.
 pub(crate) struct Notebook(Value);
 

@@ -196,7 +196,7 @@ fn lines_go_through_means_on_the_axes_that_were_asked_for() {
         "batch size",
         "loss (nats)",
         "runs",
-        "1 values that are not finite and positive are left out",
+        "1 value that is not finite and positive is left out",
     ] {
         assert!(texts(&svg).contains(&text.to_owned()), "{text}");
     }
@@ -565,4 +565,86 @@ fn names_cannot_break_the_svg_or_the_bundle() {
             .lines()
             .all(|line| line.starts_with("a b EVCXR"))
     );
+}
+
+/// Numbers that no experiment gives: the figure still comes, in the time of any other.
+#[test]
+fn absurd_ranges_give_a_figure() {
+    let tiny = f64::from_bits(1);
+    let many: Vec<(f64, f64)> = (-50..=50)
+        .map(|i| (10f64.powi(6 * i), f64::MAX / 50.0 * f64::from(i)))
+        .collect();
+    let ends = [
+        (tiny, f64::MIN),
+        (1.0, f64::NAN),
+        (2.0, f64::INFINITY),
+        (f64::MAX, f64::MAX),
+    ];
+    let same = [(1e308, 1e308), (1e308, 1.7e308), (1e308, 1.7e308)];
+    let axes = || Axes::new("x", "y");
+    for axes in [
+        axes(),
+        axes().log_x(),
+        axes().log_y(),
+        axes().log_x().log_y(),
+    ] {
+        for points in [
+            &many[..],
+            &ends,
+            &same,
+            &many[..2],
+            &[(0.0, 0.0), (tiny, tiny)],
+        ] {
+            let figure = plot::lines(&axes, &[("absurd", points)]);
+            let svg = figure.to_svg().unwrap();
+            assert!(texts(&svg).len() < 60, "{svg}");
+            let (_, drawn) = svg.split_once("</title>").unwrap();
+            assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{svg}");
+            // Pixels take longer.
+            if points.len() > ends.len() {
+                figure.to_png().unwrap();
+            }
+        }
+    }
+    // The mean has a place, though the sum is more than the largest number.
+    assert!(
+        plot::lines(&axes(), &[("same", &same)])
+            .to_string()
+            .contains("highest 1.5e308")
+    );
+    let strips = plot::strips(
+        "y",
+        &[("a", &[f64::MAX, f64::MAX, f64::MIN][..]), ("b", &[tiny])],
+    );
+    assert!(!strips.to_svg().unwrap().contains("inf ±"));
+    strips.to_png().unwrap();
+}
+
+#[test]
+fn one_thing_is_told_in_the_singular() {
+    let matrix = ConfusionMatrix::new(&[6], &[0]).unwrap();
+    let told = plot::confusion(&matrix).to_string();
+    assert_eq!(
+        told,
+        "0.00 % of 1 image right; most often mistaken: Shirt for T-shirt/top, 1 time"
+    );
+    let told = plot::image_grid(&images(1), 1, 1).unwrap().to_string();
+    assert_eq!(told, "1 image: T-shirt/top");
+    let told = plot::predictions(&images(1), &[0], &[0])
+        .unwrap()
+        .to_string();
+    assert_eq!(told, "1 of 1 image recognised");
+    let refused = plot::predictions(&images(2), &[0], &[0])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.starts_with("there is 1 prediction for a dataset of 2 images"),
+        "{refused}"
+    );
+    let refused = ConfusionMatrix::new(&[1], &[1, 2]).unwrap_err().to_string();
+    assert_eq!(refused, "1 label cannot be compared with 2 predictions");
+    let svg = plot::lines(&Axes::new("x", "y"), &[("none", &[(f64::NAN, 1.0)])])
+        .to_svg()
+        .unwrap();
+    assert!(texts(&svg).contains(&"nothing to draw: the only value is not finite".to_owned()));
 }

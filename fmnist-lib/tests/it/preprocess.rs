@@ -1,5 +1,7 @@
 use fmnist_lib::candle_core::Device;
-use fmnist_lib::{CLASSES, Dataset, Error, PIXELS, Scaling, Split};
+use fmnist_lib::{
+    CLASSES, Dataset, Error, FitConfig, PIXELS, Scaling, Split, Verbose, evaluate, fit, one_layer,
+};
 
 /// Image i has its number in its first two pixels.
 fn numbered(count: usize) -> Dataset {
@@ -103,6 +105,40 @@ fn standardised_pixels_have_mean_0_and_deviation_1() {
         mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4,
         "{mean} {square}"
     );
+}
+
+/// Alike pixels have no deviation to divide by.
+#[test]
+fn pixels_that_are_all_alike_become_zero_and_can_be_learned_from() {
+    for value in [0, 128, 255] {
+        let labels = (0..20).map(|i| i % 10).collect();
+        let flat = Dataset::new(vec![value; 20 * PIXELS], labels).unwrap();
+        let scaling = Scaling::standard(&flat);
+        let scaled = scaling.apply(flat.images(), &Device::Cpu).unwrap();
+        let values: Vec<f32> = scaled.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(values.iter().all(|&v| v == 0.0), "{scaling:?}");
+
+        let model = one_layer().scaling(scaling).build(1).unwrap();
+        let before = evaluate(&model, &flat).unwrap().loss;
+        assert!((before - 10_f32.ln()).abs() < 1e-5, "{before}");
+        let config = FitConfig::default().epochs(1).batch_size(10);
+        let run = fit(&model, &flat, None, config.verbose(Verbose::Silent)).unwrap();
+        assert!(run.history.epochs[0].loss.is_finite());
+    }
+}
+
+#[test]
+fn numbers_of_one_are_told_in_the_singular() {
+    let refused = |result: fmnist_lib::Result<Dataset>| result.unwrap_err().to_string();
+    let one = refused(Dataset::new(vec![0; 3], vec![1]));
+    assert!(
+        one.starts_with("cannot pair 3 bytes of pixels with 1 label:"),
+        "{one}"
+    );
+    let pixels = Scaling::Unit.apply(&[7], &Device::Cpu).unwrap_err();
+    assert!(pixels.to_string().contains("made of 1 byte:"), "{pixels}");
+    let split = Split::new(0.5, 1).apply(&numbered(1)).unwrap_err();
+    assert!(split.to_string().contains("of 1 image leaves"), "{split}");
 }
 
 #[test]

@@ -1,37 +1,46 @@
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
 
 use fmnist_lib::{
-    EarlyStopping, FashionMnist, FitConfig, Model, Predictions, Split, Sweep, SweepResults, Trial,
+    EarlyStopping, FitConfig, Model, Predictions, Split, Sweep, SweepResults, TrainTest, Trial,
     Verbose, evaluate, fit, predict,
 };
 
 use crate::checkpoint::killed_in;
+use crate::program;
 use crate::striped;
+use crate::sweep_results::{cell, with_own};
 use crate::training::small;
 
-fn data() -> FashionMnist {
-    FashionMnist {
+pub(crate) fn data() -> TrainTest {
+    TrainTest {
         train: striped(150, 1),
         test: striped(40, 2),
     }
 }
 
-fn config() -> FitConfig {
+pub(crate) fn config() -> FitConfig {
     let config = FitConfig::default().epochs(2).batch_size(30);
     config.verbose(Verbose::Silent)
 }
 
 fn sweep(folder: &Path) -> Sweep {
-    Sweep::new(folder)
-        .seeds(1..=2)
-        .trial(Trial::of(small(), config()))
-        .trial(Trial::new("faster", small(), config().learning_rate(0.01)))
+    sweep_that_says(folder, Verbose::Silent)
 }
 
-fn files(folder: &Path, extension: &str) -> Vec<String> {
+fn sweep_that_says(folder: &Path, verbose: Verbose) -> Sweep {
+    let config = config().verbose(verbose);
+    let faster = config.clone().learning_rate(0.01);
+    Sweep::new(folder)
+        .seeds(1..=2)
+        .trial(Trial::of(small(), config))
+        .trial(Trial::new("faster", small(), faster))
+}
+
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let names = names.map(|entry| entry.file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(extension)).collect();
@@ -84,13 +93,12 @@ fn what_lies_in_the_folder_is_not_run_again() {
     assert_eq!(files(folder.path(), ".json").len(), 4);
     // Another setting, another seed, other data are other runs.
     sweep(folder.path()).seeds([3]).run(&data()).unwrap();
-    sweep(folder.path()).test().run(&data()).unwrap();
-    let other = FashionMnist {
+    let other = TrainTest {
         train: striped(150, 9),
         ..data()
     };
     sweep(folder.path()).run(&other).unwrap();
-    assert_eq!(files(folder.path(), ".json").len(), 4 + 2 + 4 + 4);
+    assert_eq!(files(folder.path(), ".json").len(), 4 + 2 + 4);
 }
 
 #[test]
@@ -111,11 +119,12 @@ fn two_at_once_share_the_runs() {
 /// Processes, one of which is killed in the middle of a run: the others do its work.
 #[test]
 fn what_a_killed_process_was_running_is_run_by_another() {
+    if program::is_running() {
+        return child();
+    }
     let folder = tempfile::tempdir().unwrap();
     let start = || {
-        Command::new(env::current_exe().unwrap())
-            .args(["sweep::child", "--exact", "--ignored"])
-            .env("SWEEP_FOLDER", folder.path())
+        child_in(folder.path(), &[])
             .stdout(Stdio::null())
             .spawn()
             .unwrap()
@@ -139,12 +148,89 @@ fn what_a_killed_process_was_running_is_run_by_another() {
     assert_eq!(comparable(&together), comparable(&alone));
 }
 
-#[test]
-#[ignore = "the test above starts it as a process"]
+/// A program that runs the sweep in the folder that it is told.
 fn child() {
-    sweep(Path::new(&env::var_os("SWEEP_FOLDER").unwrap()))
-        .run(&data())
+    let set = |name| env::var_os(name).is_some();
+    let verbose = match set("SWEEP_LINES") {
+        true => Verbose::Lines,
+        false => Verbose::Silent,
+    };
+    let sweep = sweep_that_says(Path::new(&env::var_os("SWEEP_FOLDER").unwrap()), verbose);
+    let sweep = if set("SWEEP_TEST") {
+        sweep.test()
+    } else {
+        sweep
+    };
+    let own = with_own(cell::first::Scaled(None), config().verbose(verbose));
+    let sweep = if set("SWEEP_OWN") {
+        sweep.trial(own)
+    } else {
+        sweep
+    };
+    sweep.run(&data()).unwrap();
+}
+
+fn child_in(folder: &Path, variables: &[&str]) -> Command {
+    let mut child = program::command("sweep::what_a_killed_process_was_running_is_run_by_another");
+    child
+        .env("SWEEP_FOLDER", folder)
+        .envs(variables.iter().map(|name| (name, "1")));
+    child
+}
+
+#[test]
+fn a_sweep_says_what_it_does_unless_it_is_to_be_silent() {
+    let said = |folder: &Path, variables: &[&str]| {
+        let output = child_in(folder, variables).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    for (silent, is_silent) in [("", true), ("SWEEP_LINES", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let says = |variables: &[&str], what: &str| {
+            let variables: Vec<&str> = variables.iter().chain([&silent]).copied().collect();
+            let variables: Vec<&str> = variables.into_iter().filter(|v| !v.is_empty()).collect();
+            let said = said(folder.path(), &variables);
+            assert_eq!(said.contains(what), !is_silent, "{variables:?}: {said}");
+            assert_eq!(said.contains("seed"), !is_silent, "{variables:?}: {said}");
+            said
+        };
+        says(&[], "faster, seed 2 (4 of 4): validation");
+        says(
+            &["SWEEP_TEST"],
+            "faster, seed 2: its result is there without its accuracy on the test images, but its network was not kept",
+        );
+        let own = says(
+            &["SWEEP_TEST", "SWEEP_OWN"],
+            "own, seed 1: layer scaled is your own and has no key",
+        );
+        // Once for all seeds.
+        assert_eq!(
+            own.matches("has no key").count(),
+            usize::from(!is_silent),
+            "{own}"
+        );
+    }
+}
+
+/// As in `reproduce | head -3`.
+#[test]
+fn a_reader_who_leaves_ends_no_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = child_in(folder.path(), &["SWEEP_LINES"]);
+    let mut child = child
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
         .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // `running 1 test` and its like are the test harness's, which takes a closed pipe ill.
+    let first = lines
+        .map(Result::unwrap)
+        .find(|line| line.contains("(1 of 4)"));
+    assert!(first.is_some());
+    child.wait().unwrap();
+    assert_eq!(files(folder.path(), ".json").len(), 4);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    Augmentation, BatchNorm, Callback, Conv2d, Dense, Dropout, EarlyStopping, Ended, EpochRecord,
-    Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Scaling, Schedule,
-    StepRecord, Verbose, ZeroPadding2d, evaluate, fit, fit_with, one_layer, predict, three_layer,
-    two_layer,
+    Augmentation, BatchNorm, Callback, Conv2d, Dataset, Dense, Dropout, EarlyStopping, Ended,
+    EpochRecord, Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Run,
+    Scaling, Schedule, Sgd, StepRecord, Verbose, ZeroPadding2d, evaluate, fit, fit_with,
+    gradient_noise, one_layer, predict, resume, three_layer, two_layer,
 };
 
 use crate::striped;
@@ -271,24 +273,105 @@ fn schedules_follow_their_formulas() {
         }),
         [0.1, 0.1, 0.05, 0.05]
     );
-    let cosine = rates(Schedule::Cosine);
-    let expected = [0.1, 0.085_355_339, 0.05, 0.014_644_661];
-    assert!(
-        cosine
+    let close = |found: Vec<f64>, expected: [f64; 4]| {
+        let mut apart = found
             .iter()
             .zip(expected)
-            .all(|(found, rate)| (found - rate).abs() < 1e-8)
+            .map(|(found, rate)| (found - rate).abs());
+        assert!(apart.all(|apart| apart < 1e-8), "{found:?}");
+    };
+    close(
+        rates(Schedule::Cosine),
+        [0.1, 0.085_355_339, 0.05, 0.014_644_661],
     );
     // Up along half a cosine from 0.004, down from 0.1 to 0.0000004; one step is one epoch.
-    let one_cycle = rates(Schedule::OneCycle { rise: 0.5 });
-    let expected = [0.004, 0.052, 0.1, 0.050_000_2];
-    assert!(
-        one_cycle
-            .iter()
-            .zip(expected)
-            .all(|(found, rate)| (found - rate).abs() < 1e-8),
-        "{one_cycle:?}"
+    close(
+        rates(Schedule::OneCycle { rise: 0.5 }),
+        [0.004, 0.052, 0.1, 0.050_000_2],
     );
+    let list = vec![(1, 0.5), (3, 0.1)];
+    let listed = rates(Schedule::Piecewise(list.clone()));
+    assert_eq!(listed, [0.1, 0.05, 0.05, 0.1 * 0.1]);
+    // Two epochs of the four: nothing, a half; then the whole of the list begins.
+    let warmed = rates(Schedule::Piecewise(list).warm_up(2.0));
+    assert_eq!(warmed, [0.0, 0.05, 0.1, 0.05]);
+    close(
+        rates(Schedule::Cosine.warm_up(1.0)),
+        [0.0, 0.1, 0.075, 0.025],
+    );
+}
+
+/// At so low a rate nothing is learned, and each epoch makes it lower, also where the run was resumed.
+#[test]
+fn a_plateau_lowers_the_rate_of_a_run_and_of_its_rest() {
+    let (data, folder) = (striped(40, 1), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.safetensors");
+    let schedule = Schedule::Plateau {
+        factor: 0.5,
+        patience: 1,
+    };
+    let config = quiet(6)
+        .optimizer(Sgd::new(), 1e-30)
+        .schedule(schedule.clone());
+    let rates = |run: &Run| -> Vec<f64> {
+        run.history
+            .epochs
+            .iter()
+            .map(|it| it.learning_rate / 1e-30)
+            .collect()
+    };
+    let model = small().build(1).unwrap();
+    let whole = fit(&model, &data, &data, config.clone()).unwrap();
+    assert_eq!(rates(&whole), [1.0, 1.0, 0.5, 0.25, 0.125, 0.0625]);
+    let model = small().build(1).unwrap();
+    let mut stop = FailsAfter(3);
+    let config = config.checkpoint(&path);
+    fit_with(&model, &data, &data, config, &mut [&mut stop]).unwrap_err();
+    let (_, run) = resume(&path, &data, &data).unwrap();
+    assert_eq!(rates(&run), rates(&whole));
+
+    let refused = fit(
+        &model,
+        &data,
+        None,
+        quiet(1).schedule(schedule.warm_up(1.0)),
+    )
+    .unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains("a plateau schedule needs validation images"),
+        "{refused}"
+    );
+    for schedule in [
+        Schedule::Plateau {
+            factor: 0.0,
+            patience: 1,
+        },
+        Schedule::Plateau {
+            factor: 0.1,
+            patience: 0,
+        },
+        Schedule::Piecewise(vec![(3, 0.1), (2, 0.01)]),
+        Schedule::Piecewise(vec![(3, f64::NAN)]),
+        Schedule::Constant.warm_up(-1.0),
+        Schedule::OneCycle { rise: 2.0 }.warm_up(1.0),
+    ] {
+        let config = quiet(1).schedule(schedule.clone());
+        assert!(fit(&model, &data, &data, config).is_err(), "{schedule:?}");
+    }
+}
+
+/// Ends a run with an error after so many epochs.
+struct FailsAfter(usize);
+
+impl Callback for FailsAfter {
+    fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
+        match record.epoch < self.0 {
+            true => Ok(ControlFlow::Continue(())),
+            false => Err(Error::Invalid("enough".into())),
+        }
+    }
 }
 
 /// The loss of a step that cannot change much, against the definition in f64.
@@ -328,6 +411,80 @@ fn smoothed_labels_share_a_part_of_the_target() {
         fit(&model, &data, None, wrong),
         Err(Error::Invalid(_))
     ));
+}
+
+#[test]
+fn class_weights_say_what_an_image_counts() {
+    let striped = striped(400, 2);
+    let indices: Vec<usize> = (0..400)
+        .filter(|at| striped.labels()[*at] != 0 || at % 40 == 0)
+        .collect();
+    let data = striped.select(&indices).unwrap();
+    let counts = |class| {
+        data.labels()
+            .iter()
+            .filter(|&&label| label == class)
+            .count()
+    };
+    let weights = data.balanced_weights();
+    for class in 0..10_u8 {
+        let of_class = weights[usize::from(class)] * counts(class) as f64;
+        assert!((of_class - 37.0).abs() < 1e-9, "{weights:?}");
+    }
+    let two = Dataset::new(vec![0; 3 * 784], vec![1, 1, 4]).unwrap();
+    assert_eq!(
+        two.balanced_weights(),
+        [1.0, 0.75, 1.0, 1.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0]
+    );
+    // A step with an image that counts three times is one with three such images.
+    let spec = ModelSpec::new("softmax")
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10));
+    let step = |data: &Dataset, config: FitConfig, rate: f64| {
+        let model = spec.build(1).unwrap();
+        fit(&model, data, None, config.optimizer(Sgd::new(), rate)).unwrap();
+        let kernel = &model.weights()[0].1;
+        kernel.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let mut weight = vec![1.0; 10];
+    (weight[0], weight[1]) = (3.0, 0.0);
+    let times = |label: u8| weight[usize::from(label)] as usize;
+    let repeated: Vec<usize> = (0..data.len())
+        .flat_map(|at| vec![at; times(data.labels()[at])])
+        .collect();
+    let repeated = data.select(&repeated).unwrap();
+    let rate = 0.01 * repeated.len() as f64 / data.len() as f64;
+    let (weighted, repeated) = (
+        step(&data, quiet(1).class_weight(weight), 0.01),
+        step(&repeated, quiet(1), rate),
+    );
+    let plain = step(&data, quiet(1), 0.01);
+    let apart = |other: &[f32]| {
+        weighted
+            .iter()
+            .zip(other)
+            .fold(0_f32, |most, (one, two)| most.max((one - two).abs()))
+    };
+    assert!(
+        apart(&repeated) < 1e-6 && apart(&plain) > 1e-4,
+        "{} {}",
+        apart(&repeated),
+        apart(&plain)
+    );
+    for wrong in [
+        vec![1.0; 9],
+        vec![-1.0; 10],
+        vec![f64::NAN; 10],
+        vec![1e300; 10],
+    ] {
+        let refused = fit(
+            &spec.build(1).unwrap(),
+            &data,
+            None,
+            quiet(1).class_weight(wrong),
+        );
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    }
 }
 
 /// AdamW by its definition: Adam's step, and beside it each kernel less `rate * decay` of itself.
@@ -415,6 +572,10 @@ fn settings_that_cannot_work_are_refused() {
         quiet(1).batch_size(0),
         quiet(1).learning_rate(0.0),
         quiet(1).learning_rate(f64::NAN),
+        quiet(1).learning_rate(1e300),
+        quiet(1).learning_rate(1e-300),
+        quiet(1).weight_decay(1e300),
+        quiet(1).checkpoint("run").csv("run"),
         quiet(1).schedule(Schedule::Step {
             every: 0,
             factor: 0.5,
@@ -434,7 +595,10 @@ fn settings_that_cannot_work_are_refused() {
     // Training says so too, and does not take the rows of a picture for scores.
     let pictures = ModelSpec::new("m").layer("conv", Conv2d::new(4));
     for spec in [headless, pictures, ModelSpec::new("empty")] {
-        let error = fit(&spec.build(1).unwrap(), &data, None, quiet(1)).unwrap_err();
+        let model = spec.build(1);
+        let error = model
+            .and_then(|model| fit(&model, &data, None, quiet(1)))
+            .unwrap_err();
         assert!(error.to_string().contains("10 scores"), "{error}");
     }
 }
@@ -505,4 +669,191 @@ fn fused_and_layer_by_layer_training_agree() {
             );
         }
     }
+}
+
+/// `evaluate`, `predict` and `forward` look at a model between the passes of a training step.
+#[test]
+fn others_may_look_at_a_model_while_it_trains() {
+    let normalised = ModelSpec::new("normalised")
+        .layer("conv-1", Conv2d::new(8).relu())
+        .layer("pool-1", MaxPool2d::new(2))
+        .layer("norm-1", BatchNorm::new().momentum(0.5))
+        .layer("dropout", Dropout::new(0.2))
+        .layer("flatten", Flatten)
+        .layer("output", Dense::new(10));
+    let (data, seen) = (striped(1024, 2), striped(512, 5));
+    // `evaluate` has batches of 256: memory of the same and of another size.
+    for batch_size in [256, 512] {
+        let config = quiet(6).batch_size(batch_size);
+        let losses = |run: fmnist_lib::Run| -> Vec<u32> {
+            let epochs = run.history.epochs.iter();
+            epochs.map(|record| record.loss.to_bits()).collect()
+        };
+        let alone = normalised.build(3).unwrap();
+        let expected = losses(fit(&alone, &data, None, config.clone()).unwrap());
+        let shared = normalised.build(3).unwrap();
+        let has_ended = AtomicBool::new(false);
+        let (found, looks) = thread::scope(|scope| {
+            let looking = scope.spawn(|| {
+                let mut looks = 0;
+                while !has_ended.load(Ordering::Relaxed) {
+                    assert!(evaluate(&shared, &seen).unwrap().loss.is_finite());
+                    gradient_noise(&shared, &seen, 256, 2, looks).unwrap();
+                    looks += 1;
+                }
+                looks
+            });
+            let run = fit(&shared, &data, None, config);
+            has_ended.store(true, Ordering::Relaxed);
+            (losses(run.unwrap()), looking.join().unwrap())
+        });
+        assert!(looks > 0);
+        assert_eq!(found, expected, "batches of {batch_size}");
+        assert_eq!(bits(&shared), bits(&alone));
+    }
+}
+
+#[test]
+fn a_model_is_trained_by_one_fit_at_a_time() {
+    struct Again<'a>(&'a fmnist_lib::Dataset);
+    impl Callback for Again<'_> {
+        fn on_epoch_end(&mut self, model: &Model, _: &EpochRecord) -> Result<ControlFlow<()>> {
+            // Looking is allowed, with memory of its own.
+            evaluate(model, self.0)?;
+            let error = fit(model, self.0, None, quiet(9)).unwrap_err();
+            assert!(
+                error.to_string().contains("is being trained already"),
+                "{error}"
+            );
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+    let data = striped(64, 2);
+    let model = small().build(4).unwrap();
+    let mut again = Again(&data);
+    let run = fit_with(&model, &data, None, quiet(2), &mut [&mut again]).unwrap();
+    assert_eq!(run.history.epochs.len(), 2);
+    fit(&model, &data, None, quiet(1)).unwrap();
+    assert_eq!(model.history().epochs.len(), 3);
+}
+
+/// What the layers before it have measured by then is forgotten.
+#[test]
+fn a_step_that_fails_in_a_layer_changes_nothing() {
+    #[derive(Debug)]
+    struct Fails;
+    impl fmnist_lib::Layer for Fails {
+        fn kind(&self) -> &str {
+            "Fails"
+        }
+        fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+            Ok(input.to_vec())
+        }
+        fn forward(&self, x: &Tensor, _: &[Tensor], pass: &fmnist_lib::Pass<'_>) -> Result<Tensor> {
+            match pass.is_training() {
+                true => Err(Error::Invalid("not while training".into())),
+                false => Ok(x.clone()),
+            }
+        }
+    }
+    let model = ModelSpec::new("m")
+        .layer("norm", BatchNorm::new().momentum(0.5))
+        .custom("fails", Fails)
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10))
+        .build(1)
+        .unwrap();
+    let (data, before) = (striped(20, 8), bits(&model));
+    let error = fit(&model, &data, None, quiet(1)).unwrap_err();
+    assert!(error.to_string().contains("not while training"), "{error}");
+    evaluate(&model, &data).unwrap();
+    assert!(bits(&model) == before);
+}
+
+/// Neither weights nor moving statistics.
+#[test]
+fn a_step_that_is_not_finite_changes_nothing() {
+    /// Its value is its input, and its gradient not a number.
+    #[derive(Debug)]
+    struct Root;
+    impl fmnist_lib::Layer for Root {
+        fn kind(&self) -> &str {
+            "Root"
+        }
+        fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+            Ok(input.to_vec())
+        }
+        fn forward(
+            &self,
+            input: &Tensor,
+            _: &[Tensor],
+            _: &fmnist_lib::Pass<'_>,
+        ) -> Result<Tensor> {
+            Ok(((input - input)?.sqrt()? + input)?)
+        }
+    }
+    struct LastStep<'a>(&'a Model, Vec<u32>);
+    impl Callback for LastStep<'_> {
+        fn on_step_end(&mut self, _: &StepRecord) -> Result<()> {
+            self.1 = bits(self.0);
+            Ok(())
+        }
+    }
+    let normalised = ModelSpec::new("normalised")
+        .layer("conv", Conv2d::new(4))
+        .layer("norm", BatchNorm::new().momentum(0.5))
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10));
+    let by_layers = normalised.clone().custom("root", Root);
+    let data = striped(100, 8);
+    for (spec, rate, steps, told) in [
+        (normalised, 1e30, 1.., "the loss is"),
+        (by_layers, 0.001, 0.., "its gradients are not finite"),
+    ] {
+        let model = spec.build(9).unwrap();
+        let mut last = LastStep(&model, bits(&model));
+        let config = quiet(20).batch_size(20).learning_rate(rate);
+        let error = fit_with(&model, &data, None, config, &mut [&mut last]).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+        let Error::Diverged { step, .. } = error else {
+            panic!("{error}")
+        };
+        assert!(steps.contains(&(step - 1)), "{step}");
+        assert!(bits(&model) == last.1, "{told}");
+        assert!(
+            bits(&model)
+                .iter()
+                .all(|&bits| f32::from_bits(bits).is_finite())
+        );
+    }
+}
+
+#[test]
+fn epochs_without_end_are_trained_until_somebody_stops_them() {
+    let data = striped(20, 1);
+    let model = small().build(1).unwrap();
+    fit(&model, &data, None, quiet(1)).unwrap();
+    let mut stop = Recorder {
+        stop_after: 3,
+        ..Recorder::default()
+    };
+    let schedule = Schedule::OneCycle { rise: 0.3 };
+    let config = quiet(usize::MAX).schedule(schedule).verbose(Verbose::Lines);
+    let run = fit_with(&model, &data, None, config, &mut [&mut stop]).unwrap();
+    assert_eq!(
+        (run.ended, run.history.epochs.len()),
+        (Ended::ByCallback, 2)
+    );
+}
+
+#[test]
+fn a_range_test_needs_images() {
+    let nothing = striped(1, 1).take(0);
+    let refused = fmnist_lib::range_test(&small(), &nothing, 1e-4..=1.0, &quiet(1));
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("no training images")
+    );
 }

@@ -1,0 +1,204 @@
+//! Backward: the transposes of the forward maps, for the input's and the weights' gradient at once.
+
+use super::forward::input_tiles;
+use super::tiles::{Tiles, Work};
+use super::transform::{INPUT, InputTransposed, OUTPUT, OutputTransposed, POINTS, both_axes};
+use super::window::{Window, points};
+use super::{CHUNK, Conv, weights};
+use crate::gemm::{PANEL, Product};
+use crate::operands::Backward;
+use crate::scratch;
+use crate::simd::{Isa, LANES, Simd, kernel};
+use std::mem::MaybeUninit;
+
+/// Some images, by the transformed weights: fills `dx`, returns the gradients of weights and bias.
+pub(super) fn task(
+    isa: Isa,
+    conv: Conv,
+    operands: Backward<'_>,
+    mut dx: Option<&mut [MaybeUninit<f32>]>,
+) -> Vec<f32> {
+    let (rows, columns) = conv.output_size();
+    let pixels = rows * columns;
+    let most = Tiles::new(&conv, CHUNK);
+    let sums = POINTS * conv.inputs * most.output_row;
+    let mut gradients = vec![0.0; conv.weights_len() + conv.outputs];
+    let (dweights, dbias) = gradients.split_at_mut(conv.weights_len());
+    scratch::with(sums + most.len(), |work| {
+        let (du, work) = work.split_at_mut(sums);
+        du.fill(0.0);
+        for (i, x) in operands.x.chunks(CHUNK * conv.input_len()).enumerate() {
+            let images = x.len() / conv.input_len();
+            let before = i * CHUNK;
+            let output = before * conv.output_len()..(before + images) * conv.output_len();
+            let input = before * conv.input_len()..(before + images) * conv.input_len();
+            let operands = Backward {
+                x,
+                y: &operands.y[output.clone()],
+                dy: &operands.dy[output],
+                activation: operands.activation.pixels(
+                    before * pixels,
+                    images * pixels,
+                    conv.outputs,
+                ),
+                ..operands
+            };
+            let work = Work::new(&Tiles::new(&conv, images), work);
+            let sums = Sums { du, dbias };
+            let dx = dx.as_deref_mut().map(|dx| &mut dx[input]);
+            chunk(isa, conv, operands, work, sums, dx);
+        }
+        weights::gradient(isa, conv, du, dweights);
+    });
+    gradients
+}
+
+/// What the gradients of all images add up to.
+struct Sums<'a> {
+    /// Of the transformed weights.
+    du: &'a mut [f32],
+    dbias: &'a mut [f32],
+}
+
+kernel! {
+    /// Some images: adds to the sums, fills `dx`.
+    fn chunk => chunk_body(
+        conv: Conv, operands: Backward<'_>, work: Work<'_>, sums: Sums<'_>,
+        dx: Option<&mut [MaybeUninit<f32>]>,
+    )
+}
+
+#[inline(always)]
+fn chunk_body<S: Simd>(
+    s: S,
+    conv: Conv,
+    operands: Backward<'_>,
+    Work { v, m }: Work<'_>,
+    Sums { du, dbias }: Sums<'_>,
+    dx: Option<&mut [MaybeUninit<f32>]>,
+) {
+    let (x, u) = (operands.x, operands.weights);
+    let tiles = Tiles::new(&conv, x.len() / conv.input_len());
+    let panels = weights::backward_panels(&conv);
+    assert!(dx.is_none() || u.len() == POINTS * panels.len);
+    assert!(du.len() == POINTS * conv.inputs * tiles.output_row);
+    input_tiles(s, conv, tiles, x, v);
+    output_gradient_tiles(s, conv, tiles, operands, m, dbias);
+    for point in 0..POINTS {
+        let v = v.as_mut_ptr().wrapping_add(point * tiles.input_point());
+        let m = m.as_ptr().wrapping_add(point * tiles.output_point());
+        let weights = Product {
+            m: conv.inputs,
+            k: tiles.count,
+            n: conv.outputs,
+            a: v,
+            a_row: 1,
+            a_step: tiles.input_row,
+            b: m,
+            b_row: tiles.output_row,
+            b_panel: PANEL,
+            c: du
+                .as_mut_ptr()
+                .wrapping_add(point * conv.inputs * tiles.output_row),
+            c_row: tiles.output_row,
+            accumulate: true,
+        };
+        // SAFETY: the point's matrices of v, m and du, whose lengths were checked.
+        unsafe { weights.run(s) };
+        if dx.is_some() {
+            let input = Product {
+                m: tiles.count,
+                k: conv.outputs,
+                n: conv.inputs,
+                a: m,
+                a_row: tiles.output_row,
+                a_step: 1,
+                b: u.as_ptr().wrapping_add(point * panels.len),
+                b_row: panels.row,
+                b_panel: panels.panel,
+                c: v,
+                c_row: tiles.input_row,
+                accumulate: false,
+            };
+            // SAFETY: the point's matrices of m, u and v; the input's tiles in v have served.
+            unsafe { input.run(s) };
+        }
+    }
+    if let Some(dx) = dx {
+        input_gradient_tiles(s, conv, tiles, v, dx);
+    }
+}
+
+/// Undoes the activation, sums the bias's gradient, transforms all tiles of the output's gradient.
+#[inline(always)]
+fn output_gradient_tiles<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    operands: Backward<'_>,
+    m: &mut [f32],
+    dbias: &mut [f32],
+) {
+    let (y, dy, activation) = (operands.y, operands.dy, operands.activation);
+    let width = conv.output_size().1;
+    let blocks = conv.outputs.div_ceil(LANES);
+    let images = tiles.count / (tiles.down * tiles.across);
+    assert!(y.len() == images * conv.output_len() && dy.len() == y.len());
+    assert!(m.len() == tiles.output_len() && dbias.len() == conv.outputs);
+    for tile in 0..tiles.count {
+        for block in 0..blocks {
+            let first = block * LANES;
+            let (pixel, window) = Window::of_output(&conv, &tiles, tile, first);
+            let at = pixel * conv.outputs + first;
+            let to = m.as_mut_ptr().wrapping_add(tile * tiles.output_row + first);
+            let bias = dbias.as_mut_ptr().wrapping_add(first);
+            // SAFETY: the window is cut at the edge of its image, m has a vector at [point][tile]
+            // [first] for each of the 25 points, dbias `lanes` channels from `first` on.
+            unsafe {
+                let y: [[S::F; OUTPUT]; OUTPUT] = window.load(s, y.as_ptr().wrapping_add(at));
+                let mut g: [[S::F; OUTPUT]; OUTPUT] = window.load(s, dy.as_ptr().wrapping_add(at));
+                let mut sum = s.load_n(bias, window.lanes);
+                for (i, (row, y)) in g.iter_mut().zip(y).enumerate() {
+                    for (j, (g, y)) in row.iter_mut().zip(y).enumerate() {
+                        if window.has(i, j) {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            *g = activation.backward(s, y, *g, word);
+                            sum = s.add(sum, *g);
+                        }
+                    }
+                }
+                s.store_n(bias, sum, window.lanes);
+                let out = both_axes::<S, OutputTransposed, OUTPUT, INPUT>(s, g);
+                points(tiles.output_point()).store::<S, INPUT, false>(s, to, out);
+            }
+        }
+    }
+}
+
+/// Transforms all tiles of the input's gradient back; where tiles overlap, they add up.
+#[inline(always)]
+fn input_gradient_tiles<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    v: &[f32],
+    dx: &mut [MaybeUninit<f32>],
+) {
+    let images = tiles.count / (tiles.down * tiles.across);
+    assert!(dx.len() == images * conv.input_len() && v.len() == tiles.input_len());
+    dx.fill(MaybeUninit::new(0.0));
+    for tile in 0..tiles.count {
+        for first in (0..conv.inputs).step_by(LANES) {
+            let (corner, window) = Window::of_input(&conv, &tiles, tile, first);
+            let from = v.as_ptr().wrapping_add(tile * tiles.input_row + first);
+            let to = dx.as_mut_ptr().cast::<f32>().wrapping_add(corner);
+            // SAFETY: v has a vector at [point][tile][first] for each of the 25 points; the window
+            // is cut at the edges of its image.
+            unsafe {
+                let products = points(tiles.input_point()).load(s, from);
+                let tile = both_axes::<S, InputTransposed, INPUT, INPUT>(s, products);
+                window.store::<S, INPUT, true>(s, to, tile);
+            }
+        }
+    }
+}

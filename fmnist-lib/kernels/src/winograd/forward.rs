@@ -1,0 +1,117 @@
+//! Forward: transform the input, 25 matrix products, transform back with the activation.
+
+use super::tiles::{Tiles, Work};
+use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, both_axes};
+use super::window::{Window, points};
+use super::{Conv, weights};
+use crate::gemm::Product;
+use crate::operands::Forward;
+use crate::simd::{LANES, Simd, kernel};
+use std::mem::MaybeUninit;
+
+kernel! {
+    /// Some images, by the transformed weights.
+    pub(super) fn chunk => chunk_body(
+        conv: Conv, operands: Forward<'_>, work: Work<'_>, y: &mut [MaybeUninit<f32>],
+    )
+}
+
+#[inline(always)]
+fn chunk_body<S: Simd>(
+    s: S,
+    conv: Conv,
+    operands: Forward<'_>,
+    Work { v, m }: Work<'_>,
+    y: &mut [MaybeUninit<f32>],
+) {
+    let (x, u) = (operands.x, operands.weights);
+    let images = x.len() / conv.input_len();
+    let tiles = Tiles::new(&conv, images);
+    let panels = weights::forward_panels(&conv);
+    assert!(u.len() == POINTS * panels.len && m.len() == tiles.output_len());
+    input_tiles(s, conv, tiles, x, v);
+    for point in 0..POINTS {
+        let product = Product {
+            m: tiles.count,
+            k: conv.inputs,
+            n: conv.outputs,
+            a: v.as_ptr().wrapping_add(point * tiles.input_point()),
+            a_row: tiles.input_row,
+            a_step: 1,
+            b: u.as_ptr().wrapping_add(point * panels.len),
+            b_row: panels.row,
+            b_panel: panels.panel,
+            c: m.as_mut_ptr().wrapping_add(point * tiles.output_point()),
+            c_row: tiles.output_row,
+            accumulate: false,
+        };
+        // SAFETY: the point's matrices of v, u and m, whose lengths were checked.
+        unsafe { product.run(s) };
+    }
+    output_tiles(s, conv, tiles, m, operands, y);
+}
+
+/// Transforms all tiles of the input.
+#[inline(always)]
+pub(super) fn input_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32]) {
+    let images = x.len() / conv.input_len();
+    assert!(v.len() == tiles.input_len() && tiles.count == images * tiles.down * tiles.across);
+    for tile in 0..tiles.count {
+        for first in (0..conv.inputs).step_by(LANES) {
+            let (corner, window) = Window::of_input(&conv, &tiles, tile, first);
+            let from = x.as_ptr().wrapping_add(corner);
+            let to = v.as_mut_ptr().wrapping_add(tile * tiles.input_row + first);
+            // SAFETY: the window is cut at the edges of its image; v has a vector at [point]
+            // [tile][first] for each of the 25 points.
+            unsafe {
+                let tile = both_axes::<S, Input, INPUT, INPUT>(s, window.load(s, from));
+                points(tiles.input_point()).store::<S, INPUT, false>(s, to, tile);
+            }
+        }
+    }
+}
+
+/// Transforms all products back, adds the bias and applies the activation.
+#[inline(always)]
+fn output_tiles<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    m: &[f32],
+    operands: Forward<'_>,
+    y: &mut [MaybeUninit<f32>],
+) {
+    let (bias, activation) = (operands.bias, operands.activation);
+    let width = conv.output_size().1;
+    let blocks = conv.outputs.div_ceil(LANES);
+    let images = tiles.count / (tiles.down * tiles.across);
+    assert!(y.len() == images * conv.output_len() && bias.len() == conv.outputs);
+    for tile in 0..tiles.count {
+        for block in 0..blocks {
+            let first = block * LANES;
+            let (pixel, window) = Window::of_output(&conv, &tiles, tile, first);
+            let from = m.as_ptr().wrapping_add(tile * tiles.output_row + first);
+            let to = y
+                .as_mut_ptr()
+                .cast::<f32>()
+                .wrapping_add(pixel * conv.outputs + first);
+            // SAFETY: m has a vector at [point][tile][first] for each of the 25 points, `lanes`
+            // channels of the bias exist from `first` on, and the window is cut at the edge of
+            // its image.
+            unsafe {
+                let bias = s.load_n(bias.as_ptr().wrapping_add(first), window.lanes);
+                let products = points(tiles.output_point()).load(s, from);
+                let mut out = both_axes::<S, Output, INPUT, OUTPUT>(s, products);
+                for (i, row) in out.iter_mut().enumerate() {
+                    for (j, out) in row.iter_mut().enumerate() {
+                        if window.has(i, j) {
+                            let word = (pixel + i * width + j) * blocks + block;
+                            *out = activation.forward(s, s.add(*out, bias), word);
+                        }
+                    }
+                }
+                window.store::<S, OUTPUT, false>(s, to, out);
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The file of a checkpoint: tensors, and JSON in the metadata of safetensors.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::{ModelSpec, RunPlan};
+use crate::files::write_atomically;
+use crate::history::{EpochSoFar, History};
+use crate::{Ended, Error, Result, Scaling};
+
+/// Of a file that the version before cannot read. It would train the part of an epoch again that
+/// [`Metadata::epoch_so_far`] tells of.
+pub(super) const VERSION: u32 = 2;
+/// Of any other file.
+pub(super) const FIRST_VERSION: u32 = 1;
+pub(super) const METADATA: &str = "fmnist-lib";
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Metadata {
+    pub(super) version: u32,
+    /// `None` where a layer of the user's own is part of the network.
+    pub(super) spec: Option<ModelSpec>,
+    #[serde(default)]
+    pub(super) scaling: Option<Scaling>,
+    #[serde(rename = "adam_steps")]
+    pub(super) steps: usize,
+    /// What the optimiser keeps; `None` in files of before there was a choice.
+    #[serde(default)]
+    pub(super) state: Option<Vec<String>>,
+    pub(super) history: History,
+    pub(super) run: Option<RunPlan>,
+    #[serde(default)]
+    pub(super) epoch_so_far: Option<EpochSoFar>,
+    #[serde(default)]
+    pub(super) ended: Option<Ended>,
+}
+
+pub(super) fn refused(path: &Path, problem: impl ToString) -> Error {
+    Error::Checkpoint {
+        path: path.into(),
+        problem: problem.to_string(),
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(Error::io("read", path))
+}
+
+pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
+    SafeTensors::deserialize(bytes)
+        .map_err(|error| refused(path, format!("not a whole safetensors file ({error})")))
+}
+
+pub(super) fn metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
+    parse(path, bytes)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| refused(path, error))?;
+    let json = header
+        .metadata()
+        .as_ref()
+        .and_then(|entries| entries.get(METADATA));
+    let json = json.ok_or_else(|| {
+        refused(
+            path,
+            "it holds no training state, perhaps weights alone: use load_weights",
+        )
+    })?;
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let unreadable =
+        |error: serde_json::Error| refused(path, format!("its state is damaged ({error})"));
+    let Version { version } = serde_json::from_str(json).map_err(unreadable)?;
+    if !(FIRST_VERSION..=VERSION).contains(&version) {
+        return Err(refused(
+            path,
+            format!(
+                "it has format {version}, this version of fmnist-lib reads formats {FIRST_VERSION} \
+                 to {VERSION}"
+            ),
+        ));
+    }
+    serde_json::from_str(json).map_err(unreadable)
+}
+
+pub(super) fn write(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<()> {
+    let mut parts = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let values = tensor
+            .to_device(&Device::Cpu)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        parts.push((name, tensor.dims().to_vec(), bytes));
+    }
+    let views = parts.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        Ok((name.as_str(), view.map_err(|error| refused(path, error))?))
+    });
+    let views: Vec<_> = views.collect::<Result<_>>()?;
+    let bytes = safetensors::serialize(views, metadata).map_err(|error| refused(path, error))?;
+    write_atomically(path, &bytes)
+}

@@ -1,0 +1,247 @@
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use candle_core::Tensor;
+use candle_core::cpu::erf::erf_f32;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::{Layer, Pass};
+use crate::{Error, Result};
+
+/// `keras.activations`: what becomes of each value. A part of other layers, by their `activation`, or
+/// a layer of its own (`keras.layers.Activation`), as behind [`ModelSpec::add`](crate::ModelSpec::add).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Activation {
+    /// Nothing: `x`.
+    #[default]
+    Linear,
+    /// `max(x, 0)`; its gradient at exactly 0 is 0, as in TensorFlow.
+    Relu,
+    /// `x` above 0, `negative_slope * x` elsewhere. Keras's layer takes 0.3, PyTorch's 0.01.
+    LeakyRelu {
+        /// The slope below 0, a finite number.
+        negative_slope: f64,
+    },
+    /// `x` above 0, `exp(x) - 1` elsewhere (Clevert et al., 2016).
+    Elu,
+    /// `1.0507 x` above 0, `1.7581 (exp(x) - 1)` elsewhere (Klambauer et al., 2017).
+    Selu,
+    /// `x Φ(x)` with the normal distribution's Φ, not its approximation by tanh (Hendrycks & Gimpel,
+    /// 2016): the default of Keras and PyTorch.
+    Gelu,
+    /// `x sigmoid(x)`, also called swish (Ramachandran et al., 2017).
+    Silu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+
+impl Activation {
+    /// By Candle's operations.
+    pub(super) fn apply(self, x: Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Linear => x,
+            // Candle's own `relu` passes the gradient on at exactly 0.
+            Self::Relu => (&x * above_zero(&x)?)?,
+            Self::LeakyRelu { negative_slope } => {
+                let slope = above_zero(&x)?.affine(1.0 - negative_slope, negative_slope)?;
+                (x * slope)?
+            }
+            Self::Elu => elu(&x, 1.0)?,
+            Self::Selu => (elu(&x, SELU_ALPHA)? * SELU_SCALE)?,
+            // Candle's own `gelu_erf` has a gradient of six digits.
+            Self::Gelu => (&x * (&x * FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5)?)?,
+            Self::Silu => (&x * candle_nn::ops::sigmoid(&x)?)?,
+            Self::Sigmoid => candle_nn::ops::sigmoid(&x)?,
+            Self::Tanh => x.tanh()?,
+        })
+    }
+
+    /// Whether a kernel applies it to its sums by itself.
+    pub(super) fn is_fused(self) -> bool {
+        matches!(self, Self::Linear | Self::Relu)
+    }
+
+    /// Whether its slope needs `x`, and does not follow from the value alone.
+    pub(super) fn needs_sums(self) -> bool {
+        matches!(self, Self::Gelu | Self::Silu)
+    }
+
+    /// Replaces each `x`.
+    pub(super) fn replace(self, values: &mut [f32]) {
+        values.par_chunks_mut(PIECE).for_each(|piece| {
+            piece
+                .iter_mut()
+                .for_each(|value| *value = self.value(*value));
+        });
+    }
+
+    /// Makes the gradient of each `x` from that of its value `y`. `x` may be anything unless
+    /// [`needs_sums`](Self::needs_sums).
+    pub(super) fn return_gradient(self, x: &[f32], y: &[f32], gradient: &mut [f32]) {
+        let x = if self.needs_sums() { x } else { y };
+        let pieces = gradient
+            .par_chunks_mut(PIECE)
+            .zip(x.par_chunks(PIECE).zip(y.par_chunks(PIECE)));
+        pieces.for_each(|(gradient, (x, y))| {
+            for ((gradient, &x), &y) in gradient.iter_mut().zip(x).zip(y) {
+                *gradient *= self.slope(x, y);
+            }
+        });
+    }
+
+    fn value(self, x: f32) -> f32 {
+        match self {
+            Self::Linear => x,
+            // `max` would make 0 of a NaN.
+            Self::Relu => {
+                if x < 0.0 {
+                    0.0
+                } else {
+                    x
+                }
+            }
+            Self::LeakyRelu { negative_slope } => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x * negative_slope as f32
+                }
+            }
+            Self::Elu => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x.exp_m1()
+                }
+            }
+            Self::Selu => {
+                SELU_SCALE as f32
+                    * if x > 0.0 {
+                        x
+                    } else {
+                        SELU_ALPHA as f32 * x.exp_m1()
+                    }
+            }
+            Self::Gelu => 0.5 * x * (1.0 + erf_f32(x * FRAC_1_SQRT_2 as f32)),
+            Self::Silu => x * sigmoid(x),
+            Self::Sigmoid => sigmoid(x),
+            Self::Tanh => x.tanh(),
+        }
+    }
+
+    /// The derivative at `x`, whose value is `y`.
+    fn slope(self, x: f32, y: f32) -> f32 {
+        match self {
+            Self::Linear => 1.0,
+            Self::Relu => {
+                if y > 0.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
+            Self::LeakyRelu { negative_slope } => {
+                if y > 0.0 {
+                    1.0
+                } else {
+                    negative_slope as f32
+                }
+            }
+            Self::Elu => {
+                if y > 0.0 {
+                    1.0
+                } else {
+                    y + 1.0
+                }
+            }
+            Self::Selu => {
+                if y > 0.0 {
+                    SELU_SCALE as f32
+                } else {
+                    y + (SELU_SCALE * SELU_ALPHA) as f32
+                }
+            }
+            Self::Gelu => {
+                let density = (-0.5 * x * x).exp() / (2.0 * PI as f32).sqrt();
+                0.5 * (1.0 + erf_f32(x * FRAC_1_SQRT_2 as f32)) + x * density
+            }
+            Self::Silu => {
+                let s = sigmoid(x);
+                s + y * (1.0 - s)
+            }
+            Self::Sigmoid => y * (1.0 - y),
+            Self::Tanh => 1.0 - y * y,
+        }
+    }
+}
+
+/// Values that one parallel task takes.
+const PIECE: usize = 1 << 13;
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// 1 or 0, without a gradient.
+fn above_zero(x: &Tensor) -> candle_core::Result<Tensor> {
+    x.gt(0.0)?.to_dtype(x.dtype())
+}
+
+fn elu(x: &Tensor, alpha: f64) -> candle_core::Result<Tensor> {
+    let above = above_zero(x)?;
+    // Above 0 the exponential, which could be infinite, is that of 0.
+    let negative = (x * above.affine(-1.0, 1.0)?)?;
+    (x * above)? + negative.exp()?.affine(alpha, -alpha)?
+}
+
+impl Layer for Activation {
+    fn kind(&self) -> &str {
+        match self {
+            Self::Relu => "ReLU",
+            Self::LeakyRelu { .. } => "LeakyReLU",
+            Self::Elu => "ELU",
+            _ => "Activation",
+        }
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        match self {
+            Self::LeakyRelu { negative_slope } if !negative_slope.is_finite() => {
+                Err(Error::Invalid(format!(
+                    "the slope of LeakyRelu must be a finite number, not {negative_slope}"
+                )))
+            }
+            _ => Ok(input.to_vec()),
+        }
+    }
+
+    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        self.apply(input.clone())
+    }
+}
+
+impl Activation {
+    pub(super) fn stage(&self, _: &Place<'_>) -> Option<Staged> {
+        Some(Staged::alone(*self))
+    }
+}
+
+impl Stage for Activation {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        pass.inputs[0].clone_into(pass.output);
+        self.replace(pass.output);
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_>) -> Result<()> {
+        self.return_gradient(pass.inputs[0], pass.output, pass.gradient);
+        std::mem::swap(&mut pass.of_inputs[0], pass.gradient);
+        Ok(())
+    }
+}

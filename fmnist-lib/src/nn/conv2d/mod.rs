@@ -1,0 +1,168 @@
+mod op;
+mod stage;
+
+use candle_core::Tensor;
+use fmnist_kernels::Windows;
+use serde::{Deserialize, Serialize};
+
+use super::sliding::{Pair, Sliding, sliding_layer};
+use super::{Activation, Init, Layer, Pass, Weight};
+use super::{at_least_one, on_cpu_in_f32, without_batch, zeros_around};
+use crate::{Error, Result};
+use op::ConvOp;
+
+/// `keras.layers.Conv2D`: slides `filters` windows over the image and adds a bias to each sum; by
+/// default windows of 3×3, one pixel at a time, without padding ("valid").
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv2d {
+    filters: usize,
+    #[serde(rename = "window")]
+    kernel_size: Pair,
+    activation: Activation,
+    init: Init,
+    // What is as before there was a choice is left out.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    bias: bool,
+    #[serde(flatten)]
+    sliding: Sliding,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Conv2d {
+    /// `filters` windows of 3×3, at least 1; linear, Glorot uniform, zero bias.
+    pub fn new(filters: usize) -> Self {
+        Self {
+            filters,
+            kernel_size: 3.into(),
+            activation: Activation::Linear,
+            init: Init::GlorotUniform,
+            bias: true,
+            sliding: Sliding::default(),
+        }
+    }
+
+    /// Makes the windows as large as `size`, at least 1: `5` is 5×5, `(1, 7)` one row of seven columns.
+    pub fn kernel_size(self, size: impl Into<Pair>) -> Self {
+        Self {
+            kernel_size: size.into(),
+            ..self
+        }
+    }
+
+    /// Follows the sum with a ReLU.
+    pub fn relu(self) -> Self {
+        self.activation(Activation::Relu)
+    }
+
+    /// Follows the sum with `activation`.
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Adds no bias (`use_bias=False`): a [`BatchNorm`](super::BatchNorm) behind it would take it
+    /// away again.
+    pub fn without_bias(self) -> Self {
+        Self {
+            bias: false,
+            ..self
+        }
+    }
+
+    /// Starts the kernel as `init` says.
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+}
+
+sliding_layer!(Conv2d, usual: |_| 1.into());
+
+impl Layer for Conv2d {
+    fn kind(&self) -> &str {
+        "Conv2D"
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        at_least_one("the number of filters of Conv2d", self.filters)?;
+        let [rows, columns] = self.windows(self.kernel_size, input)?.output_size();
+        Ok(vec![rows, columns, self.filters])
+    }
+
+    fn weights(&self, input: &[usize]) -> Vec<Weight> {
+        let [rows, columns] = self.kernel_size.0;
+        let shape = vec![rows, columns, input[2], self.filters];
+        let bias = Weight::new("bias", vec![self.filters], self.init.of_bias(&shape));
+        let bias = self.bias.then_some(bias);
+        let kernel = Weight::new("kernel", shape, self.init);
+        std::iter::once(kernel).chain(bias).collect()
+    }
+
+    fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        let shape = without_batch(input);
+        self.output_shape(shape)?;
+        let windows = self.windows(self.kernel_size, shape)?;
+        let kernel = &weights[0];
+        let [rows, columns] = windows.window;
+        let fitting = [rows, columns, shape[2], self.filters];
+        if kernel.dims() != fitting {
+            return Err(Error::Invalid(format!(
+                "Conv2d needs a kernel of shape {fitting:?} for an input of {shape:?}, but gets {:?}",
+                kernel.dims()
+            )));
+        }
+        let bias = match weights.get(1) {
+            Some(bias) => bias,
+            None => &Tensor::zeros(self.filters, kernel.dtype(), kernel.device())?,
+        };
+        if let Some(conv) = stage::winograd(&windows, self.filters)
+            && on_cpu_in_f32(&[input, kernel, bias])
+        {
+            let relu = self.activation == Activation::Relu;
+            let padding = conv.padding;
+            let sums = input
+                .contiguous()?
+                .apply_op3(kernel, bias, ConvOp { relu, padding })?;
+            return if relu {
+                Ok(sums)
+            } else {
+                self.activation.apply(sums)
+            };
+        }
+        let sums = convolve(input, kernel, &windows, 1)?;
+        self.activation.apply(sums.broadcast_add(bias)?)
+    }
+}
+
+/// The sums of a convolution by Candle: `images` with channels last, `kernel` as Keras has it.
+pub(super) fn convolve(
+    images: &Tensor,
+    kernel: &Tensor,
+    windows: &Windows,
+    groups: usize,
+) -> Result<Tensor> {
+    let [rows, columns] = windows.output_size();
+    let reached =
+        |count: usize, axis: usize| (count - 1) * windows.strides[axis] + windows.window[axis];
+    // Candle's gradient fails where rows or columns are left over.
+    let wide = zeros_around(images, windows.padding)?
+        .narrow(1, 0, reached(rows, 0))?
+        .narrow(2, 0, reached(columns, 1))?
+        .permute((0, 3, 1, 2))?;
+    let kernel = kernel.permute((3, 2, 0, 1))?;
+    let [down, across] = windows.strides;
+    // Candle knows one stride for both directions.
+    let stride = if down == across { down } else { 1 };
+    let mut sums = wide
+        .conv2d(&kernel, 0, stride, 1, groups)?
+        .permute((0, 2, 3, 1))?;
+    if down != across {
+        for (axis, count, stride) in [(1, rows, down), (2, columns, across)] {
+            let kept: Vec<u32> = (0..count).map(|at| (at * stride) as u32).collect();
+            let kept = Tensor::from_vec(kept, count, images.device())?;
+            sums = sums.contiguous()?.index_select(&kept, axis)?;
+        }
+    }
+    Ok(sums)
+}

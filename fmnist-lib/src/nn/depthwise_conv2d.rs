@@ -1,0 +1,145 @@
+use candle_core::Tensor;
+use fmnist_kernels::{Depthwise, Windows};
+use serde::{Deserialize, Serialize};
+
+use super::conv2d::convolve;
+use super::ending::Ending;
+use super::sliding::{Pair, Sliding, placed, sliding_layer};
+use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
+use crate::Result;
+
+/// `keras.layers.DepthwiseConv2D`: windows that look at one channel each, and a bias; by default
+/// windows of 3×3, one pixel at a time, without padding ("valid"). A 1×1 [`Conv2d`](super::Conv2d)
+/// behind it makes a separable convolution (Howard et al., 2017).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DepthwiseConv2d {
+    #[serde(rename = "size")]
+    kernel_size: Pair,
+    #[serde(flatten)]
+    sliding: Sliding,
+    multiplier: usize,
+    activation: Activation,
+    init: Init,
+    bias: bool,
+}
+
+impl DepthwiseConv2d {
+    /// Windows of `kernel_size`: `3` is 3×3. One filter for each channel, Glorot uniform; zero bias.
+    pub fn new(kernel_size: impl Into<Pair>) -> Self {
+        Self {
+            kernel_size: kernel_size.into(),
+            sliding: Sliding::default(),
+            multiplier: 1,
+            activation: Activation::Linear,
+            init: Init::GlorotUniform,
+            bias: true,
+        }
+    }
+
+    /// Gives each channel so many filters, at least 1.
+    pub fn depth_multiplier(self, multiplier: usize) -> Self {
+        Self { multiplier, ..self }
+    }
+
+    /// Follows the sum with a ReLU.
+    pub fn relu(self) -> Self {
+        self.activation(Activation::Relu)
+    }
+
+    /// Follows the sum with `activation`.
+    pub fn activation(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Adds no bias (`use_bias=False`).
+    pub fn without_bias(self) -> Self {
+        Self {
+            bias: false,
+            ..self
+        }
+    }
+
+    /// Starts the kernel as `init` says.
+    pub fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+}
+
+sliding_layer!(DepthwiseConv2d, usual: |_| 1.into());
+
+impl Layer for DepthwiseConv2d {
+    fn kind(&self) -> &str {
+        "DepthwiseConv2D"
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        at_least_one("the depth multiplier of DepthwiseConv2d", self.multiplier)?;
+        let windows = self.windows(self.kernel_size, input)?;
+        let [rows, columns] = windows.output_size();
+        let channels = windows.channels.saturating_mul(self.multiplier);
+        Ok(vec![rows, columns, channels])
+    }
+
+    fn weights(&self, input: &[usize]) -> Vec<Weight> {
+        let [rows, columns] = self.kernel_size.0;
+        let shape = vec![rows, columns, input[2], self.multiplier];
+        let outputs = input[2] * self.multiplier;
+        let bias = Weight::new("bias", vec![outputs], self.init.of_bias(&shape));
+        let bias = self.bias.then_some(bias);
+        let kernel = Weight::new("kernel", shape, self.init);
+        std::iter::once(kernel).chain(bias).collect()
+    }
+
+    fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        let windows = self.windows(self.kernel_size, without_batch(input))?;
+        let (rows, columns, channels, multiplier) = weights[0].dims4()?;
+        let kernel = weights[0].reshape((rows, columns, 1, channels * multiplier))?;
+        let sums = convolve(input, &kernel, &windows, channels)?;
+        let sums = match weights.get(1) {
+            Some(bias) => sums.broadcast_add(bias)?,
+            None => sums,
+        };
+        self.activation.apply(sums)
+    }
+}
+
+#[derive(Debug)]
+struct DepthwiseStage {
+    kernel: Depthwise,
+    ending: Ending,
+}
+
+impl DepthwiseConv2d {
+    pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
+        Some(Staged::alone(DepthwiseStage {
+            kernel: Depthwise {
+                windows: placed(self.windows(self.kernel_size, place.inputs[0])),
+                multiplier: self.multiplier,
+            },
+            ending: Ending::apart(self.activation),
+        }))
+    }
+}
+
+impl Stage for DepthwiseStage {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        pass.weights.read(|w| {
+            let outputs = self.kernel.windows.channels * self.kernel.multiplier;
+            let none = vec![0.0; if w.len() > 1 { 0 } else { outputs }];
+            let bias = w.get(1).copied().unwrap_or(&none);
+            self.kernel.forward(pass.inputs[0], w[0], bias, pass.output);
+        })?;
+        self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
+        Ok(())
+    }
+
+    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
+        self.ending
+            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+        pass.fill(|pass, dy, w, into| {
+            self.kernel
+                .backward(pass.inputs[0], w[0], dy, pass.wants_inputs, into);
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Where branches of a network meet.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::stage::{Backward, Forward, Place, Stage, Staged};
+use crate::{Error, Result};
+
+/// What becomes of the outputs of several branches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Merge {
+    /// `keras.layers.Add`: their sum, value by value.
+    Add,
+    /// `keras.layers.Concatenate`: their channels side by side.
+    Concatenate,
+}
+
+impl Merge {
+    /// The Keras class name.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Add => "Add",
+            Self::Concatenate => "Concatenate",
+        }
+    }
+
+    pub(crate) fn output_shape(self, inputs: &[&[usize]]) -> Result<Vec<usize>> {
+        let [first, others @ ..] = inputs else {
+            return Err(Error::Invalid(
+                "there are no branches to bring together".into(),
+            ));
+        };
+        let refused = |other: &&[usize], what: &str| {
+            Error::Invalid(format!(
+                "its branches give {first:?} and {other:?}, but {} needs {what}",
+                self.kind()
+            ))
+        };
+        match self {
+            Self::Add => match others.iter().find(|other| *other != first) {
+                Some(other) => Err(refused(other, "the same shape from each")),
+                None => Ok(first.to_vec()),
+            },
+            Self::Concatenate => {
+                let pixels = |shape: &[usize]| shape[..shape.len().saturating_sub(1)].to_vec();
+                let mut shape = first.to_vec();
+                for other in others {
+                    if pixels(other) != pixels(first) || other.len() != first.len() {
+                        return Err(refused(other, "the same shape but for the channels"));
+                    }
+                    if let (Some(all), Some(more)) = (shape.last_mut(), other.last()) {
+                        *all = all.saturating_add(*more);
+                    }
+                }
+                Ok(shape)
+            }
+        }
+    }
+
+    pub(crate) fn forward(self, inputs: &[Tensor]) -> Result<Tensor> {
+        match self {
+            Self::Add => {
+                let mut sum = inputs[0].clone();
+                for more in &inputs[1..] {
+                    sum = (sum + more)?;
+                }
+                Ok(sum)
+            }
+            Self::Concatenate => Ok(Tensor::cat(inputs, inputs[0].rank() - 1)?),
+        }
+    }
+
+    pub(crate) fn stage(self, place: &Place<'_>) -> Staged {
+        match self {
+            Self::Add => Staged::alone(Sum),
+            Self::Concatenate => {
+                let channels = |shape: &&[usize]| shape.last().copied().unwrap_or(1);
+                Staged::alone(SideBySide(place.inputs.iter().map(channels).collect()))
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sum;
+
+/// The channels of each input.
+#[derive(Debug)]
+struct SideBySide(Vec<usize>);
+
+impl Stage for Sum {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        pass.inputs[0].clone_into(pass.output);
+        for input in &pass.inputs[1..] {
+            add(pass.output, input);
+        }
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_>) -> Result<()> {
+        let [first, others @ ..] = pass.of_inputs else {
+            return Ok(());
+        };
+        for other in others {
+            pass.gradient.as_slice().clone_into(other);
+        }
+        std::mem::swap(first, pass.gradient);
+        Ok(())
+    }
+}
+
+impl Stage for SideBySide {
+    fn forward(&self, pass: Forward<'_>) -> Result<()> {
+        let all: usize = self.0.iter().sum();
+        let pixels = pass.inputs[0].len() / self.0[0];
+        pass.output.clear();
+        pass.output.resize(pixels * all, 0.0);
+        let mut start = 0;
+        for (input, &channels) in pass.inputs.iter().zip(&self.0) {
+            let rows = pass
+                .output
+                .chunks_exact_mut(all)
+                .zip(input.chunks_exact(channels));
+            rows.for_each(|(row, part)| row[start..start + channels].copy_from_slice(part));
+            start += channels;
+        }
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_>) -> Result<()> {
+        let all: usize = self.0.iter().sum();
+        let mut start = 0;
+        for (of_input, &channels) in pass.of_inputs.iter_mut().zip(&self.0) {
+            of_input.clear();
+            let rows = pass.gradient.chunks_exact(all);
+            rows.for_each(|row| of_input.extend_from_slice(&row[start..start + channels]));
+            start += channels;
+        }
+        Ok(())
+    }
+}
+
+/// `sum += more`, in parallel.
+pub(crate) fn add(sum: &mut [f32], more: &[f32]) {
+    const PIECE: usize = 1 << 14;
+    let pieces = sum.par_chunks_mut(PIECE).zip(more.par_chunks(PIECE));
+    pieces.for_each(|(sum, more)| {
+        sum.iter_mut()
+            .zip(more)
+            .for_each(|(sum, more)| *sum += more)
+    });
+}

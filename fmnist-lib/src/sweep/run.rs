@@ -1,0 +1,199 @@
+//! One run of a trial: found, measured or trained.
+
+use std::fs::remove_file;
+use std::path::Path;
+
+use super::origin::Origin;
+use super::progress::SweepProgress;
+use super::record::{FORMAT, Record};
+use super::results::SweepRun;
+use super::settings::training;
+use super::store::{Lock, Store, write};
+use super::trial::Planned;
+use crate::{
+    Dataset, Ended, Error, FitConfig, Model, Result, TrainTest, Verbose, finish_with, fit_with,
+};
+
+pub(super) enum Claim {
+    /// Somebody has run it.
+    Done(Box<Record>),
+    /// Somebody is running it.
+    Taken,
+    /// It is ours to run for as long as the lock is held. Without a key it is everybody's.
+    Ours(Option<Lock>),
+}
+
+impl Planned<'_> {
+    /// Finds the run's result, or takes the run.
+    pub(super) fn claim(&self, store: &mut Store) -> Result<Claim> {
+        if self.without_key.is_some() {
+            return Ok(Claim::Ours(None));
+        }
+        if let Some(record) = self.complete(store)? {
+            return Ok(Claim::Done(Box::new(record)));
+        }
+        let Some(lock) = store.lock(&self.key)? else {
+            return Ok(Claim::Taken);
+        };
+        // Whoever held the lock before may have finished just now.
+        store.look()?;
+        Ok(match self.complete(store)? {
+            Some(record) => {
+                lock.release();
+                Claim::Done(Box::new(record))
+            }
+            None => Claim::Ours(Some(lock)),
+        })
+    }
+
+    /// What the sweep hands out of a result.
+    pub(super) fn runs(&self, record: &Record) -> Vec<SweepRun> {
+        record.runs(&self.trial.name, self.seed, self.wanted)
+    }
+
+    /// The run's result, where it holds all that is wanted.
+    fn complete(&self, store: &Store) -> Result<Option<Record>> {
+        let Some((path, record)) = store.find(&self.key)? else {
+            return Ok(None);
+        };
+        let lacks_model = || -> Result<bool> {
+            let wants = self.wanted.model && record.diverged.is_none();
+            Ok(wants && self.kept(&path, &record)?.is_none())
+        };
+        let is_complete = record.missing(self.wanted).is_none() && !lacks_model()?;
+        Ok(is_complete.then_some(record))
+    }
+
+    /// Measures what is missing in the run's result, or trains and measures.
+    pub(super) fn run(
+        &self,
+        data: &TrainTest,
+        store: &Store,
+        progress: &mut SweepProgress,
+    ) -> Result<Record> {
+        let (train, validation) = self.split.apply(&data.train)?;
+        let train = train.take(self.trial.images.unwrap_or(usize::MAX));
+        if self.without_key.is_some() {
+            let place = store.own(&self.key);
+            return self.train(&place, None, &train, &validation, progress);
+        }
+        let place = store.place(&self.key)?;
+        if let Some((_, mut record)) = store.find(&self.key)? {
+            let missing = record.missing(self.wanted);
+            if let Some(model) = self.kept(&place, &record)? {
+                progress.measuring(self, missing.unwrap_or("its network"));
+                record.measure(&model, &validation, self.wanted)?;
+                write(&place, &record)?;
+                return Ok(record);
+            }
+            progress.again(self, missing);
+        }
+        let checkpoint = place.with_extension("safetensors");
+        self.train(&place, Some(&checkpoint), &train, &validation, progress)
+    }
+
+    /// Trains, or goes on from `checkpoint`, and measures.
+    fn train(
+        &self,
+        place: &Path,
+        checkpoint: Option<&Path>,
+        train: &Dataset,
+        validation: &Dataset,
+        progress: &mut SweepProgress,
+    ) -> Result<Record> {
+        let trial = self.trial;
+        progress.begin(self);
+        let begun = checkpoint.filter(|path| path.exists());
+        let (model, trained) = match begun {
+            Some(path) => {
+                let model = self.restore(path)?;
+                self.check_plan(&model, path)?;
+                let trained = finish_with(&model, train, validation, &mut [progress]);
+                (model, trained)
+            }
+            None => {
+                let model = trial.spec.build(self.seed)?;
+                let config = FitConfig {
+                    seed: self.seed,
+                    checkpoint: checkpoint.map(Path::to_owned),
+                    verbose: Verbose::Silent,
+                    ..trial.config.clone()
+                };
+                let trained = fit_with(&model, train, validation, config, &mut [progress]);
+                (model, trained)
+            }
+        };
+        let diverged = match trained {
+            Ok(run) if run.ended == Ended::Interrupted => return Err(Error::Interrupted),
+            Ok(_) => None,
+            Err(error @ Error::Diverged { .. }) => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        let mut record = Record {
+            format: FORMAT,
+            trial: trial.name.clone(),
+            settings: self.settings.clone(),
+            origin: Origin::here(),
+            parameters: trial.spec.summary()?.parameters(),
+            history: model.history(),
+            diverged,
+            measured: None,
+            flipped: None,
+        };
+        record.measure(&model, validation, self.wanted)?;
+        let path = place.with_extension("safetensors");
+        if self.wanted.model {
+            model.save(&path)?;
+        }
+        write(place, &record)?;
+        if !self.wanted.model && checkpoint.is_some() {
+            // What is left behind here does no harm.
+            let _ = remove_file(path);
+        }
+        Ok(record)
+    }
+
+    /// The trained network of `record`, where it was kept.
+    fn kept(&self, result: &Path, record: &Record) -> Result<Option<Model>> {
+        let path = result.with_extension("safetensors");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let model = self.restore(&path)?;
+        // A run that is being repeated leaves its checkpoints here.
+        Ok((model.history() == record.history).then_some(model))
+    }
+
+    fn restore(&self, path: &Path) -> Result<Model> {
+        let model = self.trial.spec.build(self.seed)?;
+        match model.restore(path) {
+            Ok(()) => Ok(model),
+            Err(Error::Checkpoint { problem, .. }) => Err(foreign(path, &problem)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// That `model` was read from a checkpoint of this run.
+    fn check_plan(&self, model: &Model, path: &Path) -> Result<()> {
+        let Some(plan) = model.log().run.clone() else {
+            return Err(foreign(path, "it holds no training run"));
+        };
+        if plan.epochs_before > 0
+            || plan.config.seed != self.seed
+            || training(&plan.config)? != training(&self.trial.config)?
+        {
+            return Err(foreign(path, "it holds a training run with other settings"));
+        }
+        Ok(())
+    }
+}
+
+fn foreign(path: &Path, problem: &str) -> Error {
+    Error::Checkpoint {
+        path: path.to_owned(),
+        problem: format!(
+            "{problem}. The sweep keeps a checkpoint or a model under this name: move the file away, \
+             and the run is done anew"
+        ),
+    }
+}
