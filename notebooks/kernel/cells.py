@@ -22,14 +22,15 @@ class Cell:
         self.idents, self.request, self.number, self.head = idents, request, number, head
         self.header, self.code = request["header"], request["content"]["code"]
         self.prepared = None  # what evcxr gets in its place
-        self.stopped = None  # by Stop, and in what state; see interrupt.py
+        # By Stop: whether it was pressed, what was stopped and when, and whether the cell still runs long after that.
+        self.pressed, self.stopped, self.stopped_at, self.not_ended = False, None, 0, False
         self.reply = self.idle = None  # held back until all is known
         self.errors = []
-        self.began, self.panicked, self.left = False, False, False
+        self.began, self.panicked, self.left, self.ended = False, False, False, False
 
     def begin(self):
         """Its code runs: for a second time where evcxr has found variables of a type that is no more."""
-        self.began, self.panicked, self.left = True, False, False
+        self.began, self.panicked, self.left, self.ended = True, False, False, False
 
     @property
     def is_code(self):
@@ -204,6 +205,8 @@ class Cells:
                 cell.panicked = True
             elif kind == b"Q":
                 cell.left = True
+            elif kind == b"E":
+                cell.ended = True
 
     # As time passes.
 
@@ -216,9 +219,10 @@ class Cells:
         if not (cell.reply and cell.idle):
             return
         self.relay.streams.drain(self.streamed)
-        error = errors.of(cell, self.output)
+        error = errors.of(cell, self.output, self.relay.interrupt.killed is not None)
         if error and errors.LOST in error["traceback"]:
             self.relay.streams.connect()  # to the next process, which evcxr has started by now
+            self.relay.interrupt.killed = None
         self.output.end(cell.prepared.shows_value and not error)
         if error:
             self.publish("error", error, cell.header)
@@ -230,12 +234,12 @@ class Cells:
         self.relay.reply(cell.reply, cell.idents)
         self.relay.publish(cell.idle)
         self.running, self.relay.asked = None, False
-        if error and cell.request["content"].get("stop_on_error", True):
+        if (error or cell.pressed) and cell.request["content"].get("stop_on_error", True):
             self.abort()
         self.next()
 
     def abort(self):
-        """Those that wait behind a cell that failed are not run."""
+        """Those that wait behind a cell that failed or was stopped are not run."""
         waiting, self.waiting = self.waiting, deque()
         for idents, message in waiting:
             if message["header"]["msg_type"] != "execute_request":

@@ -6,11 +6,17 @@ from interrupt import COMPILING
 from source import OURS
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-PANIC = re.compile(r"\n?^thread '[^']*' (?:\(\d+\) )?panicked at (\S+?):\d+:?\n(.*?)\n?"
-                   r"(?:^stack backtrace:\n.*?)?(?:^note: [^\n]*\n?)*\Z", re.MULTILINE | re.DOTALL)
+PANIC = re.compile(r"(?:^\n)?^thread '[^']*' (?:\(\d+\) )?panicked at (?P<place>\S+?):\d+:?\n(?P<message>.*?)\n?"
+                   r"(?:^stack backtrace:\n.*?)?(?:^note: [^\n]*\n?)*(?=(?:^\n)?^thread '[^']*' [^\n]*panicked at|\Z)",
+                   re.MULTILINE | re.DOTALL)
+OF_A_CELL = "ctx/src/lib.rs:"  # where evcxr puts the cells: nothing that a reader knows
+ALLOCATION = re.compile(r"(memory allocation of \d+ bytes failed)\n.*", re.DOTALL)
 BACKTRACE = re.compile(r"^ +\d+: .*\n?|^ +at .*\n?", re.MULTILINE)  # of an error of Candle's
 DIED = re.compile(r"(.*?)Subprocess terminated with status: (.*)", re.DOTALL)
 LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
+REDEFINED = re.compile(r"The type of the variable (\S+) was redefined, so was lost\.")
+OTHER_TYPES = (r"The variable \1 is lost: with one dependency more, the types that a notebook defines are other types to the "
+               r"compiler. Load all dependencies in the first cell. (The first `.await` loads one as well.)")
 LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace = true }"
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
@@ -18,12 +24,14 @@ HINTS = [
 ]
 
 
-def of(cell, output):
-    """The content of Jupyter's `error` message for a cell that has ended; None where all went well."""
+def of(cell, output, killed):
+    """The content of Jupyter's `error` message for a cell that has ended; None where all went well.
+
+    `killed` tells whether Stop has ended the process by force."""
     theirs = [error for error in cell.errors if OURS not in error["evalue"]]
     text = "\n".join("\n".join(error["traceback"]) or error["evalue"] for error in theirs)
     died = DIED.search(text)
-    if cell.stopped and died:
+    if died and (cell.stopped or killed):
         return error("Interrupted", "the cell's process was ended", LOST,
                      "What can be stopped without loss is the library's own work: fit, evaluate, predict.")
     if cell.stopped == COMPILING and text:
@@ -37,11 +45,11 @@ def of(cell, output):
     if not (cell.panicked or cell.left):
         return None
     said = output.take_stderr()
-    panic = PANIC.search(said) if cell.panicked else None
-    if panic:
-        output.publish_text("stderr", said[: panic.start()])
-        inside = "ctx/src/lib.rs:" in panic[1]  # where evcxr puts the cells
-        return error("Panic", panic[2], *([] if inside else [f"at {panic[1]}"]))
+    panics = list(PANIC.finditer(said)) if cell.panicked else []
+    if panics:
+        output.publish_text("stderr", said[: panics[0].start()])
+        earlier = [f"A thread had panicked before{where(one)}: {one['message']}" for one in panics[:-1]]
+        return error("Panic", panics[-1]["message"] + where(panics[-1]), *earlier)
     return error("Error", BACKTRACE.sub("", said).strip() or "the cell left through `?`")
 
 
@@ -51,9 +59,11 @@ def error(name, value, *more):
 
 def cause(status, output):
     """What a process that ended so will have died of."""
+    said = ALLOCATION.sub(r"\1", short(output.take_stderr())).strip()
     if "SIGKILL" in status:
         return ["Most likely it took more memory than there is: lower the batch size, or keep fewer models."]
-    said = short(output.take_stderr()).strip()
+    if "SIGSEGV" in status:
+        return ["Most likely a function called itself without end, or a large array lay on the stack: put it into a `Vec`."]
     return [said] if said else []
 
 
@@ -73,10 +83,16 @@ def as_written(text, cell):
 
 def start_of_panic(text):
     """Where a text has what may be the beginning of a panic's message."""
-    found = re.search(r"\n?^thread '", text, re.MULTILINE)
+    found = re.search(r"(?:^\n)?^thread '", text, re.MULTILINE)
     return found.start() if found else None
 
 
 def short(text):
-    """What was said on the way, without the functions that a panic went through."""
-    return PANIC.sub(lambda panic: f"a thread panicked at {panic[1]}: {panic[2]}\n", text)
+    """What was said on the way, without the functions that a panic went through, and with the reason that evcxr
+    does not know: streams.py tells of a type that has changed itself before evcxr can."""
+    text = PANIC.sub(lambda panic: f"a thread panicked{where(panic)}: {panic['message']}\n", text)
+    return REDEFINED.sub(OTHER_TYPES, text)
+
+
+def where(panic):
+    return "" if OF_A_CELL in panic["place"] else f" at {panic['place']}"

@@ -2,50 +2,69 @@
 
 evcxr itself answers Stop by killing the process that runs the cells, and every variable with it.
 Here that process gets SIGINT, which ends it as well, unless `fit` or `evaluate` has taken the signal:
-they return at the next batch. A cell that waits for input gets the end of it instead. A compiler that is still
-at work is stopped in the place of the cell.
+they return at the next batch. Only a cell that has been asked, and was told that it has not ended, is ended by
+force. A cell that waits for input gets the end of it instead. A compiler that is still at work is stopped in the
+place of the cell.
 """
 
 import signal
+import time
 
 import psutil
 
-COMPILING, RUNNING, FORCED = "compiling", "running", "forced"
+COMPILING, RUNNING, INPUT = "compiling", "running", "input"
+GRACE = 3  # seconds in which a cell is to end
+NOT_ENDED = b"""
+The cell has been told to stop and still runs. A training returns after the batch that it is at: wait for it.
+Press Stop again to end the process that runs the cells. All variables are then lost.
+"""
 
 
 class Interrupt:
     """The Stop button of the kernel whose process for the cells `streams` knows."""
 
-    def __init__(self, streams):
-        self.streams, self.cell, self.wanted = streams, None, False
+    def __init__(self, streams, say):
+        self.streams, self.say = streams, say
+        self.wanted = None  # the cell that is to be stopped as soon as there is something to stop
+        self.killed = None  # the process that was ended by force
 
     def press(self, cell):
-        """Stop `cell`, the one that runs, or None; a second time, whatever it takes."""
+        """Stop `cell`, the one that runs, or None. Somebody who presses once more out of impatience loses nothing."""
         if cell is None:
             return
-        if self.cell is cell and cell.stopped == RUNNING:
-            cell.stopped = FORCED
-            send(self.streams.process, signal.SIGKILL)
-        self.cell, self.wanted = cell, True
-        self.press_on(cell)
+        if cell.stopped != RUNNING:
+            cell.pressed, cell.stopped, self.wanted = True, None, cell
+            self.press_on(cell)
+        elif cell.not_ended and not cell.ended:
+            self.killed = self.streams.process
+            send(self.killed, signal.SIGKILL)
 
     def press_on(self, cell):
         """Does what was wanted as soon as there is something to stop: between its compilation and
         its run a cell is only looked at, by evcxr itself."""
-        if not self.wanted:
+        if cell and cell.stopped == RUNNING and not cell.not_ended and time.monotonic() > cell.stopped_at + GRACE:
+            cell.not_ended = True
+            self.say(NOT_ENDED)
+        if self.wanted is None or cell is not self.wanted:
+            self.wanted = None
             return
-        if cell is not self.cell or cell.stopped:
-            self.wanted = False
-            return
+        cell.stopped = self.stop(cell)
+        if cell.stopped:
+            self.wanted, cell.stopped_at = None, time.monotonic()
+
+    def stop(self, cell):
+        """Stops what can be stopped, and says in what state it was."""
         compilers = self.compilers()
+        for process in compilers:
+            send(process, signal.SIGINT)
         if compilers:
-            cell.stopped = COMPILING
-            for process in compilers:
-                send(process, signal.SIGINT)
-        elif cell.began:
-            cell.stopped = RUNNING
-            if not self.streams.end_input():
-                send(self.streams.process, signal.SIGINT)
+            return COMPILING
+        if not cell.began or cell.ended:
+            return None
+        if self.streams.end_input():
+            return INPUT
+        send(self.streams.process, signal.SIGINT)
+        return RUNNING
 
     def compilers(self):
         """What evcxr has started besides the process that runs the cells."""

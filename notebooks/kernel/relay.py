@@ -83,7 +83,7 @@ class Relay:
         self.cells, self.asked = Cells(self), False
         self.streams = kernel.streams
         self.streams.connect()
-        self.interrupt = Interrupt(self.streams)
+        self.interrupt = Interrupt(self.streams, lambda text: self.cells.output.text("stderr", text))
 
     def bind(self, name, kind):
         channel = self.context.socket(kind)
@@ -146,6 +146,7 @@ class Relay:
             self.asked = False
             self.streams.type(message["content"]["value"].replace("\x04", "").encode() + b"\n")
         elif message["header"]["msg_type"] == "interrupt_request":
+            self.streams.drain(self.cells.streamed)  # which may say that the cell has ended
             self.interrupt.press(self.cells.running)
             answer = self.session.msg("interrupt_reply", {"status": "ok"}, message["header"])
             self.session.send(front, answer, ident=idents)

@@ -3,7 +3,7 @@
 - At its head, a value whose end flushes stdout: text without a line end then belongs to the cell that printed it.
 - Before each `impl`, an item with a name. evcxr keeps an `impl` together with the named item before it, and
   replaces both when that name is defined again. So a cell with an `impl` can be changed and run again.
-
+- Before each macro, an attribute: one that is not used yet would be named in every later cell's errors.
 - Around a `let` without a name, braces: evcxr leaves such a statement out without a word, and the compiler then sees it.
 
 Nothing of this changes what a line of the cell says, and each insertion is a line of its own. Also told here: which
@@ -75,6 +75,8 @@ class Sources:
         for index, node in enumerate(nodes):
             if node.type in NAMED:
                 owner = name_of(node)
+                if node.type == "macro_definition":
+                    before.append((start_of_item(nodes, index, source), f"#[allow(unused_macros)] // {OURS}"))
                 if node.type in TYPES:
                     cell.types[owner] = squeezed(text_of(node))
             elif node.type == "impl_item":

@@ -5,10 +5,10 @@ runtime. evcxr gets its own words and nothing else. What cells print goes to the
 and so do the values and pictures that they show. It uses the standard library alone, to start quickly.
 """
 
+import fcntl
 import json
 import os
 import platform
-import re
 import resource
 import selectors
 import signal
@@ -26,7 +26,6 @@ CHUNK = 1 << 16
 TICK = 0.1  # seconds between two looks at whether a cell waits for input
 READ = {"x86_64": "0", "aarch64": "63"}.get(platform.machine())  # the number of the system call `read`
 END_OF_FILE = b"\x04"
-SLEEPS = re.compile(r"\nvoluntary_ctxt_switches:\s*(\d+)")
 
 
 class Runtime:
@@ -39,30 +38,19 @@ class Runtime:
         environment = {**os.environ, "FMNIST_DISPLAY": display}
         self.process = subprocess.Popen([environment["FMNIST_EVCXR"], *sys.argv[1:]], env=environment, bufsize=0,
                                         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        os.close(theirs)
+        self.theirs = theirs
         self.stdout, self.stderr = self.process.stdout.fileno(), self.process.stderr.fileno()
         for stream in (self.stdout, self.stderr):
             os.set_blocking(stream, False)
-        self.idle = None  # how often it had gone to sleep when it got its last command
-
-    def command(self, line):
-        """Gives it a command, for which it waits as a cell waits for input."""
-        self.idle = self.sleeps()
-        os.write(self.input, line)
 
     def waits_for_input(self):
         """Whether the process, or one that a cell has started, is in the system call that reads from our terminal.
 
-        On a busy machine it is there still when it should have its command."""
-        if READ is None or self.idle == self.sleeps():
+        It waits for its next command in the same way, and on a busy machine has not taken it yet when we look.
+        What it has not taken is still in the terminal."""
+        if READ is None or unread(self.theirs):
             return False
         return any(self.reads(process) for process in family(self.process.pid))
-
-    def sleeps(self):
-        try:
-            return SLEEPS.search(Path(f"/proc/{self.process.pid}/status").read_text())[1]
-        except OSError:  # it has just ended
-            return ""
 
     def reads(self, process):
         try:
@@ -85,6 +73,11 @@ def family(process):
         return
     for child in children:
         yield from family(child)
+
+
+def unread(terminal):
+    """How many bytes of input nobody has read yet."""
+    return struct.unpack("i", fcntl.ioctl(terminal, termios.FIONREAD, bytes(4)))[0]
 
 
 def only_lines(terminal):
@@ -175,7 +168,7 @@ class Streams:
                 self.running = True
                 self.tell(b"B")
             self.asked = False
-            self.runtime.command(line + b"\n")
+            os.write(self.runtime.input, line + b"\n")
 
     def drain(self, _=None):
         """Passes on all that has been written so far. The errors go first: a cell's error is printed before

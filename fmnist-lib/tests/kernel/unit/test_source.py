@@ -25,6 +25,11 @@ class TestSource(unittest.TestCase):
         self.assertEqual("\n".join(lines), ":dep itoa = \"1\"\n" + code)
         self.assertEqual(len(cell.inserted), 3)
 
+    def test_a_macro_that_is_not_used_yet_is_no_warning(self):
+        cell = self.run_cell("let a = 1;\n/// Twice.\nmacro_rules! twice { ($a:expr) => { $a + $a } }")
+        allowed, doc = cell.code.split("\n")[-3:-1]
+        self.assertTrue(allowed.startswith("#[allow(unused_macros)]") and doc == "/// Twice.", cell.code)
+
     def test_attributes_of_the_whole_cell_stay_in_front(self):
         self.assertTrue(self.run_cell("#![allow(dead_code)]\nlet a = 1;").code.startswith("#![allow(dead_code)]\n" + FLUSH))
         # There is no crate for it to describe.

@@ -167,11 +167,19 @@ class TestStreams(unittest.TestCase):
         """It waits for the command as a cell waits for input; the end of the input would end it."""
         runtime = self.evcxr.started["process"]
         self.evcxr.run("pass")
+        self.until_state(runtime, "S")  # waiting, not yet on its way to it
         os.kill(runtime, signal.SIGSTOP)
+        self.until_state(runtime, "T")
         self.evcxr.start("print('at last')")
         time.sleep(0.5)  # several looks at whether a cell waits
         os.kill(runtime, signal.SIGCONT)
         self.assertEqual(self.evcxr.until(b"E"), [(b"B", b""), (b"o", b"at last\n"), (b"E", b"")])
+
+    def until_state(self, process, letter):
+        deadline = time.monotonic() + PATIENCE
+        while f"State:\t{letter}" not in Path(f"/proc/{process}/status").read_text():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
 
     def test_a_program_that_a_cell_starts_reads(self):
         self.evcxr.start("import subprocess; subprocess.run(['sh', '-c', 'cat; echo end'])")
