@@ -96,6 +96,16 @@ pub enum Error {
     Candle(#[from] candle_core::Error),
 }
 
+impl Error {
+    /// Says of what an argument was, in front of what is wrong with it.
+    pub(crate) fn about(self, what: &str) -> Self {
+        match self {
+            Self::Invalid(problem) => Self::Invalid(format!("{what}: {problem}")),
+            other => other,
+        }
+    }
+}
+
 /// Candle's message, without the stack that Candle writes behind it.
 fn without_stack(error: &candle_core::Error) -> String {
     use candle_core::Error as Candle;

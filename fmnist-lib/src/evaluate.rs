@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::interrupt::Interruptible;
+use crate::loss::{AnyLoss, Loss, Targets};
 use crate::metrics::ConfusionMatrix;
 use crate::preprocess::batch;
 use crate::table::counted;
@@ -149,30 +150,95 @@ fn refuse_empty(dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Measures `model` on `dataset`, without dropout.
+/// Measures `model`, a classifier, on `dataset`, without dropout. Any other network: [`mean_loss`].
 ///
 /// # Errors
 /// When the dataset is empty, or the network does not take its images or give a score for each of its classes; [`Error::Interrupted`].
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
-    measure(model, dataset, Some(&Interruptible::begin()))
+    let loss = AnyLoss::CrossEntropy;
+    let (loss, classes) = all_losses(
+        model,
+        dataset,
+        loss.as_loss(),
+        Some(&Interruptible::begin()),
+    )?;
+    Evaluation::of(dataset, &classes, loss)
 }
 
-/// As [`evaluate`]; without `stop`, to the end whatever happens.
-pub(crate) fn measure(
+/// The mean loss of `model` on the images of `dataset`, without dropout.
+///
+/// # Errors
+/// When the dataset is empty, or `loss` cannot compare what the network gives; [`Error::Interrupted`].
+pub fn mean_loss(model: &Model, dataset: &Dataset, loss: impl Into<AnyLoss>) -> Result<f32> {
+    let loss = loss.into();
+    let (sum, _) = all_losses(
+        model,
+        dataset,
+        loss.as_loss(),
+        Some(&Interruptible::begin()),
+    )?;
+    Ok((sum / dataset.len() as f64) as f32)
+}
+
+/// What training records of validation images.
+pub(crate) struct Measured {
+    pub(crate) loss: f32,
+    /// Of a network that classifies.
+    pub(crate) accuracy: Option<f32>,
+}
+
+/// Loss and accuracy, to the end whatever happens.
+pub(crate) fn measure(model: &Model, dataset: &Dataset, loss: &dyn Loss) -> Result<Measured> {
+    let (sum, classes) = all_losses(model, dataset, loss, None)?;
+    let confusion = model
+        .classifies(dataset)
+        .then(|| ConfusionMatrix::of(dataset, &classes))
+        .transpose()?;
+    Ok(Measured {
+        loss: (sum / dataset.len() as f64) as f32,
+        accuracy: confusion.map(|confusion| confusion.accuracy() as f32),
+    })
+}
+
+/// The sum of the losses of all images, and what each was called by a network that classifies.
+fn all_losses(
     model: &Model,
     dataset: &Dataset,
+    loss: &dyn Loss,
     stop: Option<&Interruptible>,
-) -> Result<Evaluation> {
-    let mut classes = Vec::with_capacity(dataset.len());
-    let mut loss = 0.0;
-    for_each_batch(model, dataset, stop, |logits, labels| {
-        let count = labels.dims1()? as f64;
-        loss +=
-            f64::from(candle_nn::loss::cross_entropy(logits, labels)?.to_scalar::<f32>()?) * count;
-        classes.extend(argmax(logits)?);
+) -> Result<(f64, Vec<u8>)> {
+    let mut classes = Vec::new();
+    let mut sum = 0.0;
+    model.check_data(dataset, loss)?;
+    for_each_batch(model, dataset, stop, |outputs, images, labels| {
+        let targets = Targets {
+            labels,
+            images,
+            classes: dataset.classes(),
+        };
+        let mean = loss.of_batch(outputs, &targets)?.to_scalar::<f32>()?;
+        sum += f64::from(mean) * labels.dims1()? as f64;
+        if model.classifies(dataset) {
+            classes.extend(argmax(outputs)?);
+        }
         Ok(())
     })?;
-    Evaluation::of(dataset, &classes, loss)
+    Ok((sum, classes))
+}
+
+/// What `model` gives for each image of `dataset`, without dropout: Keras's `model.predict`. A tensor of the shape
+/// (images, output shape of the last layer), on the CPU: scores, or the images of an autoencoder.
+///
+/// # Errors
+/// When the dataset is empty, or the network does not take its images; [`Error::Interrupted`].
+pub fn outputs(model: &Model, dataset: &Dataset) -> Result<Tensor> {
+    let mut parts = Vec::new();
+    let stop = Interruptible::begin();
+    for_each_batch(model, dataset, Some(&stop), |outputs, _, _| {
+        parts.push(outputs.to_device(&Device::Cpu)?);
+        Ok(())
+    })?;
+    Ok(Tensor::cat(&parts, 0)?)
 }
 
 /// The class probabilities that `model` gives each image of `dataset`; its labels play no part.
@@ -185,7 +251,9 @@ pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
         classes: Vec::new(),
     };
     let stop = Interruptible::begin();
-    for_each_batch(model, dataset, Some(&stop), |logits, _| {
+    let loss = AnyLoss::CrossEntropy;
+    model.check_data(dataset, loss.as_loss())?;
+    for_each_batch(model, dataset, Some(&stop), |logits, _, _| {
         let probabilities = candle_nn::ops::softmax(logits, D::Minus1)?;
         predictions
             .probabilities
@@ -200,20 +268,20 @@ fn for_each_batch(
     model: &Model,
     dataset: &Dataset,
     stop: Option<&Interruptible>,
-    mut visit: impl FnMut(&Tensor, &Tensor) -> Result<()>,
+    mut visit: impl FnMut(&Tensor, &Tensor, &Tensor) -> Result<()>,
 ) -> Result<()> {
     refuse_empty(dataset)?;
-    model.check_data(dataset)?;
+    model.check_images(dataset)?;
     let indices: Vec<usize> = (0..dataset.len()).collect();
     for indices in indices.chunks(BATCH) {
         if stop.is_some_and(Interruptible::requested) {
             return Err(Error::Interrupted);
         }
         let scaling = model.spec().input_scaling();
-        let (inputs, labels) = batch(dataset, indices, scaling, model.device())?;
-        let logits = model.forward(&inputs, None)?;
-        model.check_scores(&logits, indices.len())?;
-        visit(&logits, &labels)?;
+        let (images, labels) = batch(dataset, indices, scaling, model.device())?;
+        let outputs = model.forward(&images, None)?;
+        model.check_scores(&outputs, indices.len())?;
+        visit(&outputs, &images, &labels)?;
     }
     Ok(())
 }

@@ -14,13 +14,15 @@ use crate::table::{Table, significant};
 pub struct EpochRecord {
     /// Counted from 1, over the whole life of the model.
     pub epoch: usize,
-    /// Mean cross-entropy over the epoch's training batches, measured while training (with dropout).
+    /// Mean loss over the epoch's training batches, measured while training (with dropout).
     pub loss: f32,
-    /// Fraction of training images classified correctly, measured while training, 0 to 1.
-    pub accuracy: f32,
-    /// Cross-entropy on the validation images after the epoch; `None` without any.
+    /// Fraction of training images classified correctly, measured while training, 0 to 1; `None` where the network
+    /// does not classify.
+    pub accuracy: Option<f32>,
+    /// Loss on the validation images after the epoch; `None` without any.
     pub val_loss: Option<f32>,
-    /// Accuracy on the validation images after the epoch, 0 to 1.
+    /// Accuracy on the validation images after the epoch, 0 to 1; `None` without any, or where the network does not
+    /// classify.
     pub val_accuracy: Option<f32>,
     /// Learning rate of the epoch's last step.
     pub learning_rate: f64,
@@ -33,12 +35,21 @@ pub struct EpochRecord {
 impl EpochRecord {
     /// The measures in Keras's words.
     pub(crate) fn measures(&self) -> String {
-        let mut text = format!("loss: {:.4} - accuracy: {:.4}", self.loss, self.accuracy);
-        if let (Some(loss), Some(accuracy)) = (self.val_loss, self.val_accuracy) {
-            text += &format!(" - val_loss: {loss:.4} - val_accuracy: {accuracy:.4}");
-        }
-        text
+        let measures = [
+            ("loss", Some(self.loss)),
+            ("accuracy", self.accuracy),
+            ("val_loss", self.val_loss),
+            ("val_accuracy", self.val_accuracy),
+        ];
+        measures_text(&measures)
     }
+}
+
+/// Those that there are, in Keras's words.
+pub(crate) fn measures_text(measures: &[(&str, Option<f32>)]) -> String {
+    let told = |&(name, value): &(&str, Option<f32>)| Some(format!("{name}: {:.4}", value?));
+    let told: Vec<String> = measures.iter().filter_map(told).collect();
+    told.join(" - ")
 }
 
 /// The steps of an epoch that are done.
@@ -49,18 +60,19 @@ pub(crate) struct EpochSoFar {
     pub(crate) steps: usize,
     pub(crate) images_seen: usize,
     pub(crate) loss_sum: f64,
-    pub(crate) correct: usize,
+    /// Images classified correctly, by a network that classifies.
+    pub(crate) correct: Option<usize>,
     pub(crate) seconds: f64,
 }
 
 impl EpochSoFar {
-    pub(crate) fn new(images: usize) -> Self {
+    pub(crate) fn new(images: usize, classifies: bool) -> Self {
         Self {
             images,
             steps: 0,
             images_seen: 0,
             loss_sum: 0.0,
-            correct: 0,
+            correct: classifies.then_some(0),
             seconds: 0.0,
         }
     }
@@ -69,8 +81,9 @@ impl EpochSoFar {
         (self.loss_sum / self.images_seen as f64) as f32
     }
 
-    pub(crate) fn accuracy(&self) -> f32 {
-        self.correct as f32 / self.images_seen as f32
+    pub(crate) fn accuracy(&self) -> Option<f32> {
+        self.correct
+            .map(|correct| correct as f32 / self.images_seen as f32)
     }
 
     pub(crate) fn images_per_second(&self) -> f64 {
@@ -116,7 +129,7 @@ impl History {
             [
                 record.epoch.to_string(),
                 measure(Some(record.loss)),
-                measure(Some(record.accuracy)),
+                measure(record.accuracy),
                 measure(record.val_loss),
                 measure(record.val_accuracy),
                 significant(record.learning_rate),

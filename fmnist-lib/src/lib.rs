@@ -7,14 +7,16 @@
 //!        │  dataset         find or download, parse, check by SHA-256; other datasets, folders of pictures
 //!        ▼
 //!   Dataset (u8)
-//!        │  preprocess      random 80:20 split, shuffled and augmented batches, pixels / 255
+//!        │  preprocess      random 80:20 split, shuffled and augmented batches
+//!        │  scaling         pixels / 255
 //!        ▼
 //!   Tensor (batch, 28, 28, 1)
 //!        │  nn, model       layers, ModelSpec (layers and branches), Model (its weights)
 //!        │  plan            the stages that compute it on the CPU, in kernels of our own
 //!        ▼
 //!   scores (batch, 10)
-//!        │  train, optim    cross-entropy, Adam and others, early stopping, checkpoints
+//!        │  train, loss,    cross-entropy and others, early stopping, checkpoints;
+//!        │  optim           Adam and others
 //!        ▼
 //!   History                 loss and accuracy of each epoch
 //!        │  evaluate,       accuracy, confusion matrix, the report's table beside ours
@@ -67,6 +69,7 @@ mod plan;
 pub mod plot;
 mod preprocess;
 mod report;
+mod scaling;
 mod schedule;
 mod seed;
 mod stored;
@@ -83,8 +86,9 @@ pub use dataset::{
     TrainTest,
 };
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, Predictions, evaluate, predict};
+pub use evaluate::{Evaluation, Predictions, evaluate, mean_loss, outputs, predict};
 pub use history::{EpochRecord, History};
+pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
 pub use metrics::ConfusionMatrix;
 pub use model::{Block, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer};
 pub use nn::{
@@ -96,8 +100,9 @@ pub use notebook::ShowTensor;
 pub use optim::{
     Adadelta, Adagrad, Adam, AnyOptimizer, Clip, Nadam, Optimizer, RmsProp, Sgd, Update,
 };
-pub use preprocess::{Scaling, Split};
+pub use preprocess::Split;
 pub use report::{Comparison, Outcome, REPORTED, Reported};
+pub use scaling::Scaling;
 pub use schedule::Schedule;
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{

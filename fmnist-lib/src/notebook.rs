@@ -218,7 +218,7 @@ mod tests {
         let record = |epoch| EpochRecord {
             epoch,
             loss: 0.5,
-            accuracy: 0.8,
+            accuracy: Some(0.8),
             val_loss: None,
             val_accuracy: None,
             learning_rate: 0.001,

@@ -138,7 +138,7 @@ impl fmt::Display for Comparison {
                 cell(3, |o| o.history.best_epoch()?.val_loss.map(f64::from)),
                 cell(0, |o| Some(o.history.best_epoch()?.epoch as f64)),
                 cell(3, |o| o.history.last()?.val_accuracy.map(f64::from)),
-                cell(3, |o| Some(o.history.last()?.accuracy.into())),
+                cell(3, |o| o.history.last()?.accuracy.map(f64::from)),
             )?;
         }
         Ok(())

@@ -188,7 +188,7 @@ mod tests {
         let record = |(epoch, &loss): (usize, &f32)| EpochRecord {
             epoch,
             loss: 1.0,
-            accuracy: 0.5,
+            accuracy: Some(0.5),
             val_loss: Some(loss),
             val_accuracy: Some(0.5),
             learning_rate: 0.1,

@@ -61,6 +61,7 @@ fn main() -> Result<()> {
     for recipe in recipes {
         let model = recipe.spec.build(options.seed)?;
         let epochs = options.epochs.unwrap_or(recipe.config.epochs);
+        let recipe_loss = recipe.config.loss.clone();
         let config = recipe
             .config
             .seed(options.seed)
@@ -76,9 +77,12 @@ fn main() -> Result<()> {
             .iter()
             .map(|epoch| epoch.images_per_second)
             .fold(0.0, f64::max);
-        let accuracy = evaluate(&model, &data.test)?.accuracy;
+        let tested = match &recipe_loss {
+            AnyLoss::CrossEntropy => format!("{:.4}", evaluate(&model, &data.test)?.accuracy),
+            loss => format!("loss {:.4}", mean_loss(&model, &data.test, loss.clone())?),
+        };
         println!(
-            "{:<18}  {:>10}  {epochs:>6}  {speed:>8.0}  {accuracy:>13.4}  {}",
+            "{:<18}  {:>10}  {epochs:>6}  {speed:>8.0}  {tested:>13}  {}",
             recipe.spec.name(),
             recipe.spec.summary()?.parameters(),
             recipe.source,

@@ -4,8 +4,9 @@
 //! 28×28 or 32×32 pixels.
 
 use fmnist_lib::{
-    Activation, Adam, AvgPool2d, BatchNorm, Block, Conv2d, Dense, DepthwiseConv2d, Dropout,
-    FitConfig, Flatten, GlobalAvgPool2d, Init, MaxPool2d, ModelSpec, Schedule, Sgd,
+    Activation, Adam, AvgPool2d, BatchNorm, BinaryCrossEntropy, Block, Conv2d, Dense,
+    DepthwiseConv2d, Dropout, FitConfig, Flatten, GlobalAvgPool2d, Init, MaxPool2d, ModelSpec,
+    Schedule, Sgd, UpSampling2d,
 };
 
 /// A network, how it is trained, and where both come from.
@@ -25,6 +26,14 @@ pub(crate) fn all() -> Vec<Recipe> {
         source,
     };
     vec![
+        recipe(
+            autoencoder(),
+            config()
+                .loss(BinaryCrossEntropy::new())
+                .batch_size(128)
+                .epochs(10),
+            "Chollet, 2016, Building autoencoders in Keras",
+        ),
         recipe(
             softmax_regression(),
             config()
@@ -385,4 +394,26 @@ pub(crate) fn conv_mixer() -> ModelSpec {
     }
     spec.layer("mean", GlobalAvgPool2d)
         .layer("output", Dense::new(10))
+}
+
+/// Learns to draw its input from 4×4×8 numbers: what it cannot draw well is what it has not seen.
+pub(crate) fn autoencoder() -> ModelSpec {
+    let conv = |filters: usize| Conv2d::new(filters).relu();
+    ModelSpec::new("autoencoder")
+        .layer("encode-1", conv(16).same())
+        .layer("pool-1", MaxPool2d::new(2).same())
+        .layer("encode-2", conv(8).same())
+        .layer("pool-2", MaxPool2d::new(2).same())
+        .layer("encode-3", conv(8).same())
+        .layer("pool-3", MaxPool2d::new(2).same())
+        .layer("decode-1", conv(8).same())
+        .layer("up-1", UpSampling2d::new(2))
+        .layer("decode-2", conv(8).same())
+        .layer("up-2", UpSampling2d::new(2))
+        .layer("decode-3", conv(16))
+        .layer("up-3", UpSampling2d::new(2))
+        .layer(
+            "output",
+            Conv2d::new(1).same().activation(Activation::Sigmoid),
+        )
 }

@@ -1,6 +1,7 @@
 //! Settings that cannot work.
 
 use super::FitConfig;
+use crate::loss::AnyLoss;
 use crate::optim::Clip;
 use crate::{Error, Result};
 
@@ -23,6 +24,13 @@ impl FitConfig {
             return refuse(format!(
                 "label smoothing must be at least 0 and less than 1 (0.1 is usual), not {}",
                 self.label_smoothing
+            ));
+        }
+        let of_cross_entropy = self.label_smoothing > 0.0 || !self.class_weight.is_empty();
+        if of_cross_entropy && self.loss != AnyLoss::CrossEntropy {
+            return refuse(format!(
+                "label smoothing and class weights belong to cross-entropy, but the loss is {:?}",
+                self.loss
             ));
         }
         if !((self.weight_decay as f32).is_finite() && self.weight_decay >= 0.0) {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::augment::Augmentation;
+use crate::loss::{AnyLoss, CrossEntropy, Loss};
 use crate::optim::{AnyOptimizer, Clip};
 use crate::schedule::Schedule;
 use crate::stored::is_default;
@@ -26,6 +27,9 @@ pub struct FitConfig {
     pub epochs: usize,
     /// Images per step; the last batch of an epoch may be smaller. Default 512.
     pub batch_size: usize,
+    /// What training makes small, and validation measures. Default: cross-entropy.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub loss: AnyLoss,
     /// How weights move along their gradients. Default: [`Adam`](crate::Adam).
     #[serde(default, skip_serializing_if = "is_default")]
     pub optimizer: AnyOptimizer,
@@ -82,6 +86,7 @@ impl Default for FitConfig {
         Self {
             epochs: 50,
             batch_size: 512,
+            loss: AnyLoss::default(),
             optimizer: AnyOptimizer::default(),
             learning_rate: 0.001,
             schedule: Schedule::Constant,
@@ -110,6 +115,29 @@ impl FitConfig {
     /// Takes `batch_size` images a step.
     pub fn batch_size(self, batch_size: usize) -> Self {
         Self { batch_size, ..self }
+    }
+
+    /// Makes `loss` small in the place of cross-entropy: `loss(MeanSquaredError::new())`.
+    pub fn loss(self, loss: impl Into<AnyLoss>) -> Self {
+        Self {
+            loss: loss.into(),
+            ..self
+        }
+    }
+
+    /// The loss of training, with what belongs to cross-entropy.
+    pub(crate) fn training_loss(&self) -> Box<dyn Loss + '_> {
+        match &self.loss {
+            AnyLoss::CrossEntropy => Box::new(self.cross_entropy()),
+            other => Box::new(other.as_loss()),
+        }
+    }
+
+    pub(crate) fn cross_entropy(&self) -> CrossEntropy<'_> {
+        CrossEntropy {
+            label_smoothing: self.label_smoothing,
+            class_weight: &self.class_weight,
+        }
     }
 
     /// Moves weights by the rule of `optimizer`, at `learning_rate`:

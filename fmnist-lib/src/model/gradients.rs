@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor, Var};
 
 use super::Model;
 use super::place::forward_by_layers;
-use crate::loss::CrossEntropy;
+use crate::loss::{Loss, Targets};
 use crate::metrics::correct;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
 use crate::optim::to_host;
@@ -16,8 +16,8 @@ use crate::{Dataset, Error, Result};
 pub(crate) struct Gradients {
     /// Mean of the batch.
     pub(crate) loss: f32,
-    /// Images classified correctly.
-    pub(crate) correct: usize,
+    /// Images classified correctly, where the network gives a score for each class.
+    pub(crate) correct: Option<usize>,
     /// For each weight, the gradient of the loss; `None` where the loss does not depend on it.
     pub(crate) of_weights: Vec<Option<Vec<f32>>>,
     pub(crate) statistics: Statistics,
@@ -52,14 +52,14 @@ fn all_finite(values: &[f32]) -> bool {
 }
 
 impl Model {
-    /// Loss and gradients of a batch: inputs (batch, height, width, channels), labels (batch).
+    /// Loss and gradients of the batch `targets.images`.
     pub(crate) fn gradients(
         &self,
-        input: &Tensor,
-        labels: &Tensor,
-        loss: CrossEntropy<'_>,
+        targets: &Targets<'_>,
+        loss: &dyn Loss,
         step: Step,
     ) -> Result<Gradients> {
+        let input = targets.images;
         let mut pass = self.plan_pass(input);
         let (scores, statistics) = match &mut pass {
             // Candle's graph starts at the scores: behind them the kernels go back by themselves.
@@ -71,7 +71,7 @@ impl Model {
             None => self.train_by_layers(input, step)?,
         };
         self.check_scores(&scores, input.dim(0)?)?;
-        let loss = loss.of_batch(&scores, labels)?;
+        let loss = loss.of_batch(&scores, targets)?;
         let gradients = loss.backward()?;
         let of_weights = match &mut pass {
             Some(pass) => {
@@ -88,34 +88,46 @@ impl Model {
         };
         Ok(Gradients {
             loss: loss.to_scalar()?,
-            correct: correct(&scores, labels)?,
+            correct: (self.output_shape == [targets.classes])
+                .then(|| correct(&scores, targets.labels))
+                .transpose()?,
             of_weights,
             statistics,
         })
     }
 
-    /// Refuses images of a shape that this network does not take, or of more or fewer classes than it knows.
-    pub(crate) fn check_data(&self, dataset: &Dataset) -> Result<()> {
-        if self.spec.input != dataset.shape() {
-            return Err(Error::Invalid(format!(
-                "model {} takes images of {:?} (height, width, channels), but these are of {:?}: resize them \
-                 by Dataset::resized, or build a network for them by ModelSpec::input(data.shape())",
+    /// Refuses images of a shape that this network does not take, and outputs that `loss` cannot compare with what
+    /// belongs to them.
+    pub(crate) fn check_data(&self, dataset: &Dataset, loss: &dyn Loss) -> Result<()> {
+        self.check_images(dataset)?;
+        loss.check(&self.output_shape, dataset).map_err(|error| {
+            let last = self.spec.place().ok();
+            let last = last.as_ref().and_then(|placed| placed.last());
+            error.about(&format!(
+                "model {}, with the last layer {}",
                 self.spec.name(),
-                self.spec.input,
-                dataset.shape()
-            )));
-        }
-        let classes = dataset.classes();
-        if self.output_shape == [classes] {
+                last.map_or("", |last| &last.name)
+            ))
+        })
+    }
+
+    /// Refuses images of a shape that this network does not take.
+    pub(crate) fn check_images(&self, dataset: &Dataset) -> Result<()> {
+        if self.spec.input == dataset.shape() {
             return Ok(());
         }
         Err(Error::Invalid(format!(
-            "model {} gives {:?} for each image; its last layer, {}, must give {classes} scores, one for \
-             each class, as Dense::new({classes}) does",
+            "model {} takes images of {:?} (height, width, channels), but these are of {:?}: resize them \
+             by Dataset::resized, or build a network for them by ModelSpec::input(data.shape())",
             self.spec.name(),
-            self.output_shape,
-            self.spec.place()?.last().map_or("", |last| &last.name),
+            self.spec.input,
+            dataset.shape()
         )))
+    }
+
+    /// Whether this network gives a score for each class of `dataset`.
+    pub(crate) fn classifies(&self, dataset: &Dataset) -> bool {
+        self.output_shape == [dataset.classes()]
     }
 
     /// Refuses what a layer of the user's own has given in place of what it said.

@@ -17,14 +17,23 @@ pub fn accuracy_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Accuracy], runs)
 }
 
-/// Cross-entropy against the epoch, in nats; see [`accuracy_curves`] for the lines.
+/// The loss against the epoch, for classifiers cross-entropy in nats; see [`accuracy_curves`] for the lines.
 pub fn loss_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Loss], runs)
 }
 
-/// Accuracy and loss of one run, side by side.
+/// Accuracy and loss of one run, side by side; the loss alone of a network that does not classify.
 pub fn curves(name: &str, history: &History) -> Figure {
-    figure(&[Quantity::Accuracy, Quantity::Loss], &[(name, history)])
+    let panels: &[Quantity] = match classifies(history) {
+        true => &[Quantity::Accuracy, Quantity::Loss],
+        false => &[Quantity::Loss],
+    };
+    figure(panels, &[(name, history)])
+}
+
+fn classifies(history: &History) -> bool {
+    let epochs = &history.epochs;
+    epochs.is_empty() || epochs.iter().any(|record| record.accuracy.is_some())
 }
 
 fn figure(panels: &[Quantity], runs: &[(&str, &History)]) -> Figure {
@@ -57,10 +66,10 @@ pub(super) struct Curves {
 }
 
 impl Quantity {
-    fn training(self, record: &EpochRecord) -> f64 {
+    fn training(self, record: &EpochRecord) -> Option<f64> {
         match self {
-            Self::Accuracy => 100.0 * f64::from(record.accuracy),
-            Self::Loss => f64::from(record.loss),
+            Self::Accuracy => record.accuracy.map(|it| 100.0 * f64::from(it)),
+            Self::Loss => Some(record.loss.into()),
         }
     }
 
@@ -87,9 +96,9 @@ impl Quantity {
     }
 
     fn panel(self, runs: &[Run]) -> Panel {
-        let (y_title, y) = match self {
-            Self::Accuracy => ("accuracy (%)", Scale::Linear(0.0, 100.0)),
-            Self::Loss => ("cross-entropy (nats)", Scale::Linear(0.0, f64::INFINITY)),
+        let y = match self {
+            Self::Accuracy => Scale::Linear(0.0, 100.0),
+            Self::Loss => Scale::Linear(0.0, f64::INFINITY),
         };
         let series = runs.iter().enumerate().map(|(i, run)| {
             let at = |record: &EpochRecord, value| (record.epoch as f64, value);
@@ -97,7 +106,10 @@ impl Quantity {
             let best = run.history.best_epoch();
             Series {
                 color: color(i),
-                dashed: epochs.iter().map(|r| at(r, self.training(r))).collect(),
+                dashed: epochs
+                    .iter()
+                    .filter_map(|r| Some(at(r, self.training(r)?)))
+                    .collect(),
                 solid: epochs
                     .iter()
                     .filter_map(|r| Some(at(r, self.validation(r)?)))
@@ -112,7 +124,13 @@ impl Quantity {
             x: Scale::Epochs,
             x_title: "epoch".to_owned(),
             y,
-            y_title: y_title.to_owned(),
+            y_title: match self {
+                Self::Accuracy => "accuracy (%)".to_owned(),
+                Self::Loss if runs.iter().all(|run| classifies(&run.history)) => {
+                    "cross-entropy (nats)".to_owned()
+                }
+                Self::Loss => "loss".to_owned(),
+            },
             series: series.collect(),
             empty: "no epoch has been trained",
         }
@@ -177,19 +195,21 @@ impl std::fmt::Display for Curves {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let mut lines = Vec::new();
         for &quantity in &self.panels {
-            let what = match quantity {
-                Quantity::Accuracy => "accuracy",
-                Quantity::Loss => "cross-entropy",
-            };
             for run in &self.runs {
+                let what = match quantity {
+                    Quantity::Accuracy => "accuracy",
+                    Quantity::Loss if classifies(&run.history) => "cross-entropy",
+                    Quantity::Loss => "loss",
+                };
                 let Some(last) = run.history.last() else {
                     lines.push(format!("{}: no epochs yet", run.name));
                     continue;
                 };
+                let training = quantity.training(last);
                 let mut line = format!(
                     "{}: {what} {} in training",
                     run.name,
-                    quantity.format(quantity.training(last))
+                    training.map_or("–".to_owned(), |value| quantity.format(value))
                 );
                 if let Some(value) = quantity.validation(last) {
                     line += &format!(", {} in validation", quantity.format(value));

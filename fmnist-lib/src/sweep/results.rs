@@ -220,7 +220,7 @@ impl<'a> Row<'a> {
             parameters: run.parameters,
             epochs: run.history.epochs.len(),
             loss: last.map(|last| last.loss),
-            accuracy: last.map(|last| last.accuracy),
+            accuracy: last.and_then(|last| last.accuracy),
             val_loss: validation.map(|measured| measured.loss),
             val_accuracy: validation.map(|measured| measured.accuracy),
             test_loss: test.map(|measured| measured.loss),

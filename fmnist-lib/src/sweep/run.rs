@@ -92,6 +92,20 @@ impl Planned<'_> {
         self.train(&place, Some(&checkpoint), &train, &validation, progress)
     }
 
+    /// Refuses what could be trained but not measured.
+    fn check(&self, train: &Dataset) -> Result<()> {
+        let model = self.trial.spec.build(self.seed)?;
+        if model.classifies(train) {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "{}: a sweep compares networks that give a score for each of the {} classes; train any other by `fit` and \
+             measure it by `mean_loss`",
+            self.name(),
+            train.classes()
+        )))
+    }
+
     /// Trains, or goes on from `checkpoint`, and measures.
     fn train(
         &self,
@@ -103,6 +117,7 @@ impl Planned<'_> {
     ) -> Result<Record> {
         let trial = self.trial;
         progress.begin(self);
+        self.check(train)?;
         let begun = checkpoint.filter(|path| path.exists());
         let (model, trained) = match begun {
             Some(path) => {

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::loss::AnyLoss;
 use crate::model::NamedLayer;
 use crate::optim::AnyOptimizer;
 use crate::{AnyLayer, Dataset, Error, FitConfig, Flatten, ModelSpec, Result};
@@ -71,13 +72,21 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
 /// Two configurations of the same training have the same one of these.
 pub(super) fn training(config: &FitConfig) -> Result<Value> {
     // The optimiser has a place of its own, and is left out here where it is the default.
-    let config = FitConfig {
+    let mut config = FitConfig {
         optimizer: AnyOptimizer::default(),
         ..config.clone()
+    };
+    let own = match std::mem::take(&mut config.loss) {
+        AnyLoss::Custom(own) => Some(json!({ "Custom": own.key() })),
+        provided => {
+            config.loss = provided;
+            None
+        }
     };
     let mut fields = to_json(&config, "a configuration")?;
     if let Some(fields) = fields.as_object_mut() {
         fields.retain(|name, _| !NOT_OF_TRAINING.contains(&name.as_str()));
+        fields.extend(own.map(|own| ("loss".to_owned(), own)));
     }
     Ok(fields)
 }
@@ -152,7 +161,7 @@ fn without_name(mut network: Value) -> Value {
     network
 }
 
-/// What of the user's own has no key: a layer, or the optimizer.
+/// What of the user's own has no key: a layer, the optimizer, or the loss.
 pub(super) fn without_key(spec: &ModelSpec, config: &FitConfig) -> Option<String> {
     let layers = spec.layers.layers();
     let layer = layers.iter().find(|named| match &named.layer {
@@ -163,8 +172,14 @@ pub(super) fn without_key(spec: &ModelSpec, config: &FitConfig) -> Option<String
         AnyOptimizer::Custom(own) => own.key().is_none(),
         _ => false,
     };
+    let loss = match &config.loss {
+        AnyLoss::Custom(own) => own.key().is_none(),
+        _ => false,
+    };
     let layer = layer.map(|named| format!("layer {}", named.name));
-    layer.or(optimizer.then(|| "the optimizer".to_owned()))
+    layer
+        .or(optimizer.then(|| "the optimizer".to_owned()))
+        .or(loss.then(|| "the loss".to_owned()))
 }
 
 fn to_json(value: &impl serde::Serialize, what: &str) -> Result<Value> {

@@ -43,10 +43,10 @@ pub struct StepRecord {
     pub step: usize,
     /// Batches in the epoch.
     pub steps: usize,
-    /// Mean cross-entropy.
+    /// Mean loss.
     pub loss: f32,
-    /// Fraction classified correctly, 0 to 1.
-    pub accuracy: f32,
+    /// Fraction classified correctly, 0 to 1; `None` where the network does not classify.
+    pub accuracy: Option<f32>,
     /// Training speed.
     pub images_per_second: f64,
 }

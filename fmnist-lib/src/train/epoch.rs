@@ -8,7 +8,7 @@ use crate::config::FitConfig;
 use crate::evaluate::measure;
 use crate::history::{EpochRecord, EpochSoFar};
 use crate::interrupt::Interruptible;
-use crate::loss::CrossEntropy;
+use crate::loss::Targets;
 use crate::model::{Model, RunPlan};
 use crate::nn::Step;
 use crate::optim::add_l2;
@@ -16,7 +16,7 @@ use crate::preprocess::{augmented_batch, shuffled};
 use crate::{Dataset, Error, Result};
 
 /// One step of the optimiser on the images at `indices`: their mean loss before it, and how many of them were
-/// classified correctly.
+/// classified correctly, by a network that classifies.
 pub(super) fn train_step(
     model: &Model,
     train: &Dataset,
@@ -24,8 +24,8 @@ pub(super) fn train_step(
     config: &FitConfig,
     step: Step,
     rate: f64,
-) -> Result<(f32, usize)> {
-    let (inputs, labels) = augmented_batch(
+) -> Result<(f32, Option<usize>)> {
+    let (images, labels) = augmented_batch(
         train,
         indices,
         model.spec().input_scaling(),
@@ -33,7 +33,12 @@ pub(super) fn train_step(
         (config.seed, step.epoch),
         model.device(),
     )?;
-    let mut gradients = model.gradients(&inputs, &labels, CrossEntropy::of(config), step)?;
+    let targets = Targets {
+        labels: &labels,
+        images: &images,
+        classes: train.classes(),
+    };
+    let mut gradients = model.gradients(&targets, &*config.training_loss(), step)?;
     if config.l2 > 0.0 {
         add_l2(config.l2, model.vars(), &mut gradients.of_weights)?;
     }
@@ -79,7 +84,7 @@ pub(super) fn train_epoch(
         (config.schedule).rate(config.learning_rate, done, epochs, &history)
     };
     let begun = model.log().epoch_so_far;
-    let mut so_far = begun.unwrap_or(EpochSoFar::new(train.len()));
+    let mut so_far = begun.unwrap_or(EpochSoFar::new(train.len(), model.classifies(train)));
     let (steps_before, seconds_before) = (so_far.steps, so_far.seconds);
     let batches = order.chunks(config.batch_size).enumerate();
     for (index, indices) in batches.skip(steps_before) {
@@ -94,7 +99,7 @@ pub(super) fn train_epoch(
         so_far.steps = step.step;
         so_far.images_seen += indices.len();
         so_far.loss_sum += f64::from(loss) * indices.len() as f64;
-        so_far.correct += correct;
+        so_far.correct = so_far.correct.zip(correct).map(|(all, more)| all + more);
         so_far.seconds = seconds_before + start.elapsed().as_secs_f64();
         // With each step: whatever ends the run, and whoever saves the model, finds it.
         model.log().epoch_so_far = Some(so_far);
@@ -114,9 +119,9 @@ pub(super) fn train_epoch(
         }
     }
     let measured = match validation {
-        Some(validation) if !validation.is_empty() => {
-            Some(with_average(model, || measure(model, validation, None))?)
-        }
+        Some(validation) if !validation.is_empty() => Some(with_average(model, || {
+            measure(model, validation, config.loss.as_loss())
+        })?),
         _ => None,
     };
     Ok(Some(EpochRecord {
@@ -124,7 +129,7 @@ pub(super) fn train_epoch(
         loss: so_far.loss(),
         accuracy: so_far.accuracy(),
         val_loss: measured.as_ref().map(|measured| measured.loss),
-        val_accuracy: measured.as_ref().map(|measured| measured.accuracy),
+        val_accuracy: measured.as_ref().and_then(|measured| measured.accuracy),
         learning_rate: rate_of(steps - 1),
         seconds: seconds_before + start.elapsed().as_secs_f64(),
         images_per_second: so_far.images_per_second(),

@@ -1,7 +1,7 @@
 //! How much the gradients of batches differ.
 
 use crate::interrupt::Interruptible;
-use crate::loss::CrossEntropy;
+use crate::loss::{AnyLoss, Targets};
 use crate::model::Model;
 use crate::nn::Step;
 use crate::preprocess::{batch, shuffled};
@@ -54,12 +54,13 @@ pub fn gradient_noise(
             counted(dataset.len(), "image")
         )));
     }
-    model.check_data(dataset)?;
+    let loss = AnyLoss::CrossEntropy;
+    model.check_data(dataset, loss.as_loss())?;
     let stop = Interruptible::begin();
     let order = shuffled(dataset.len(), seed, 1);
     let (mut count, mut mean, mut squares) = (0, Vec::new(), 0.0);
     for (index, indices) in order.chunks_exact(batch_size).take(batches).enumerate() {
-        let (inputs, labels) = batch(
+        let (images, labels) = batch(
             dataset,
             indices,
             model.spec().input_scaling(),
@@ -70,9 +71,12 @@ pub fn gradient_noise(
             epoch: 1,
             step: index + 1,
         };
-        let of_weights = model
-            .gradients(&inputs, &labels, CrossEntropy::default(), step)?
-            .of_weights;
+        let targets = Targets {
+            labels: &labels,
+            images: &images,
+            classes: dataset.classes(),
+        };
+        let of_weights = model.gradients(&targets, loss.as_loss(), step)?.of_weights;
         let gradient: Vec<f32> = of_weights.into_iter().flatten().flatten().collect();
         mean.resize(gradient.len(), 0.0);
         count += 1;

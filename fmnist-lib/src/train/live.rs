@@ -62,13 +62,14 @@ impl Live {
         // A resumed run has steps behind it that took this process no time.
         let seconds = self.started.elapsed().as_secs_f64() * ahead / self.steps as f64;
         let left = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        let accuracy = step.accuracy;
+        let accuracy = accuracy.map_or(String::new(), |it| format!("accuracy {it:.4} · "));
         let text = format!(
-            "epoch {}/{last} · step {}/{} · loss {:.4} · accuracy {:.4} · {} images/s · {:#} left",
+            "epoch {}/{last} · step {}/{} · loss {:.4} · {accuracy}{} images/s · {:#} left",
             step.epoch,
             step.step,
             step.steps,
             step.loss,
-            step.accuracy,
             thousands(step.images_per_second as usize),
             HumanDuration(left),
         );
@@ -170,7 +171,7 @@ mod tests {
             step: 1,
             steps: 100,
             loss: 1.0,
-            accuracy: 0.5,
+            accuracy: Some(0.5),
             images_per_second: 1.0,
         };
         live.on_step_end(&step).expect("it is shown");

@@ -10,7 +10,7 @@ use super::callbacks::{Callback, StepRecord};
 use super::live::Live;
 use crate::config::Verbose;
 use crate::display::is_live;
-use crate::history::{EpochRecord, History};
+use crate::history::{EpochRecord, History, measures_text};
 use crate::model::RunPlan;
 use crate::table::counted;
 use crate::{Ended, Model, Result};
@@ -69,8 +69,9 @@ impl Callback for Bar {
                 .with_prefix(format!("{}/{}", record.epoch, self.last_epoch));
         }
         self.bar.set_message(format!(
-            "loss: {:.4} - accuracy: {:.4} - {:.0} images/s",
-            record.loss, record.accuracy, record.images_per_second
+            "{} - {:.0} images/s",
+            measures_text(&[("loss", Some(record.loss)), ("accuracy", record.accuracy)]),
+            record.images_per_second
         ));
         self.bar.set_position(record.step as u64);
         Ok(())
@@ -141,7 +142,7 @@ mod tests {
         let record = |epoch| EpochRecord {
             epoch,
             loss: 0.5,
-            accuracy: 0.8,
+            accuracy: Some(0.8),
             val_loss: None,
             val_accuracy: None,
             learning_rate: 0.001,

@@ -13,7 +13,6 @@ use crate::config::FitConfig;
 use crate::files::check_writable;
 use crate::history::History;
 use crate::interrupt::Interruptible;
-use crate::loss::CrossEntropy;
 use crate::model::{Model, RunPlan};
 use crate::table::counted;
 use crate::{Dataset, Error, Result};
@@ -68,7 +67,7 @@ pub(super) fn check(
 ) -> Result<()> {
     check_training(model, config, train)?;
     if let Some(validation) = validation {
-        model.check_data(validation)?;
+        model.check_data(validation, config.loss.as_loss())?;
     }
     let needs_validation = [
         ("early stopping", config.early_stopping.is_some()),
@@ -93,8 +92,8 @@ pub(super) fn check_training(model: &Model, config: &FitConfig, train: &Dataset)
     if train.is_empty() {
         return Err(Error::Invalid("there are no training images".into()));
     }
-    CrossEntropy::of(config).check(train)?;
-    model.check_data(train)
+    config.cross_entropy().check_weights(train)?;
+    model.check_data(train, config.loss.as_loss())
 }
 
 /// Refuses other data than those of the epoch in which the run was stopped.

@@ -23,6 +23,8 @@ mod idx;
 mod interrupt;
 /// The notebooks' kernel, driven through `start.sh` as a user would.
 mod kernel;
+/// Losses besides cross-entropy, and what trains by them.
+mod losses;
 /// Machines on which little is installed.
 mod machine;
 /// What is measured before or beside training: learning rates worth trying, noise of gradients.

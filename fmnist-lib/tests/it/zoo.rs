@@ -18,7 +18,8 @@ mod networks;
 /// `count_params()` of Keras 3.15.1 for the same layers, built by `keras.Sequential` and, where they
 /// have branches, by `keras.Model` with `Add` and `Concatenate`: `Conv2D(6, 5)`, `AvgPool2D(2)`,
 /// `MaxPool2D(3, 2, padding="same")`, `DepthwiseConv2D(5, padding="same")`, `BatchNormalization()`...
-const PARAMETERS: [(&str, usize); 14] = [
+const PARAMETERS: [(&str, usize); 15] = [
+    ("autoencoder", 4_385),
     ("softmax-regression", 7_850),
     ("conv-mixer", 26_570),
     ("batch-norm-lenet", 45_330),
@@ -48,7 +49,12 @@ fn the_networks_have_as_many_parameters_as_in_keras() {
             known.map(|(_, count)| *count),
             "{name}"
         );
-        assert_eq!(summary.rows.last().unwrap().output_shape, [10], "{name}");
+        let output: &[usize] = if name == "autoencoder" {
+            &[28, 28, 1]
+        } else {
+            &[10]
+        };
+        assert_eq!(summary.rows.last().unwrap().output_shape, output, "{name}");
         assert!(!recipe.source.is_empty());
     }
 }
@@ -169,6 +175,7 @@ fn the_networks_give_the_scores_and_gradients_of_keras() {
         let config = FitConfig::default()
             .epochs(1)
             .batch_size(2)
+            .loss(recipe.config.loss.clone())
             .optimizer(Sgd::new(), rate);
         let run = fit(&model, &images, None, config.verbose(Verbose::Silent)).unwrap();
         let loss = f64::from(run.history.epochs[0].loss);

@@ -1,10 +1,8 @@
-//! What training makes small.
-
 use candle_core::{D, Tensor};
 use candle_nn::loss;
 use candle_nn::ops::log_softmax;
 
-use crate::config::FitConfig;
+use super::{Loss, Targets};
 use crate::{Dataset, Error, Result};
 
 /// Cross-entropy, as a run wants it.
@@ -16,37 +14,9 @@ pub(crate) struct CrossEntropy<'a> {
     pub(crate) class_weight: &'a [f64],
 }
 
-impl<'a> CrossEntropy<'a> {
-    pub(crate) fn of(config: &'a FitConfig) -> Self {
-        Self {
-            label_smoothing: config.label_smoothing,
-            class_weight: &config.class_weight,
-        }
-    }
-
-    /// Refuses weights that do not belong to the classes of `dataset`.
-    pub(crate) fn check(self, dataset: &Dataset) -> Result<()> {
-        let (weights, classes) = (self.class_weight, dataset.classes());
-        let refuse = |problem: String| Err(Error::Invalid(problem));
-        if ![0, classes].contains(&weights.len()) {
-            return refuse(format!(
-                "the images have {classes} classes, but there are {} class weights: Dataset::balanced_weights \
-                 gives one for each",
-                weights.len()
-            ));
-        }
-        let positive = |&weight: &f64| (weight as f32).is_finite() && weight >= 0.0;
-        match weights.iter().position(|weight| !positive(weight)) {
-            Some(class) => refuse(format!(
-                "the weight of class {class} must be 0 or more (1 is usual), not {}",
-                weights[class]
-            )),
-            None => Ok(()),
-        }
-    }
-
-    /// The mean over a batch: `scores` (batch, classes), `labels` (batch).
-    pub(crate) fn of_batch(self, scores: &Tensor, labels: &Tensor) -> Result<Tensor> {
+impl Loss for CrossEntropy<'_> {
+    fn of_batch(&self, scores: &Tensor, targets: &Targets<'_>) -> Result<Tensor> {
+        let labels = targets.labels;
         if self.class_weight.is_empty() {
             let plain = loss::cross_entropy(scores, labels)?;
             return self.smoothed(plain, || Ok(log_softmax(scores, D::Minus1)?.mean_all()?));
@@ -66,9 +36,48 @@ impl<'a> CrossEntropy<'a> {
         Ok((each * weights)?.mean_all()?)
     }
 
+    fn check(&self, output_shape: &[usize], dataset: &Dataset) -> Result<()> {
+        let classes = dataset.classes();
+        if output_shape == [classes] {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "it gives {output_shape:?} for each image, but cross-entropy needs {classes} scores, one for each class, \
+             as Dense::new({classes}) gives them{}",
+            match output_shape == dataset.shape() {
+                true =>
+                    ": train a network that gives images with FitConfig::loss(MeanSquaredError::new())",
+                false => "",
+            }
+        )))
+    }
+}
+
+impl CrossEntropy<'_> {
+    /// Refuses weights that do not belong to the classes of `dataset`.
+    pub(crate) fn check_weights(&self, dataset: &Dataset) -> Result<()> {
+        let (weights, classes) = (self.class_weight, dataset.classes());
+        let refuse = |problem: String| Err(Error::Invalid(problem));
+        if ![0, classes].contains(&weights.len()) {
+            return refuse(format!(
+                "the images have {classes} classes, but there are {} class weights: Dataset::balanced_weights \
+                 gives one for each",
+                weights.len()
+            ));
+        }
+        let positive = |&weight: &f64| (weight as f32).is_finite() && weight >= 0.0;
+        match weights.iter().position(|weight| !positive(weight)) {
+            Some(class) => refuse(format!(
+                "the weight of class {class} must be 0 or more (1 is usual), not {}",
+                weights[class]
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// A part of the cross-entropy with the labels gives way to one with the uniform distribution, whose
     /// negative is `uniform`.
-    fn smoothed(self, plain: Tensor, uniform: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
+    fn smoothed(&self, plain: Tensor, uniform: impl FnOnce() -> Result<Tensor>) -> Result<Tensor> {
         let part = self.label_smoothing;
         if part == 0.0 {
             return Ok(plain);
@@ -83,7 +92,7 @@ mod tests {
 
     use candle_core::{Device, Tensor};
 
-    use super::CrossEntropy;
+    use super::{CrossEntropy, Loss, Targets};
 
     /// The losses of Keras 3.15.1: `CategoricalCrossentropy(from_logits=True, label_smoothing=...)` in
     /// `train_on_batch` with and without `class_weight={0: 0.5, 1: 2.0, 2: 3.0}`.
@@ -107,7 +116,12 @@ mod tests {
                 label_smoothing,
                 class_weight,
             };
-            let found = loss.of_batch(&scores, &labels).unwrap();
+            let targets = Targets {
+                labels: &labels,
+                images: &labels,
+                classes: 3,
+            };
+            let found = loss.of_batch(&scores, &targets).unwrap();
             let found: f32 = found.to_scalar().unwrap();
             assert!(
                 (found - keras).abs() < 1e-6,

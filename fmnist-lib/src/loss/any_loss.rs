@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError};
+
+/// Any of the losses of this crate, or one of your own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub enum AnyLoss {
+    /// Softmax cross-entropy of scores (logits) and labels: Keras's
+    /// `SparseCategoricalCrossentropy(from_logits=True)`, PyTorch's `CrossEntropyLoss`.
+    #[default]
+    CrossEntropy,
+    /// [`MeanSquaredError`]
+    MeanSquaredError(MeanSquaredError),
+    /// [`BinaryCrossEntropy`]
+    BinaryCrossEntropy(BinaryCrossEntropy),
+    /// One defined outside this crate. A checkpoint cannot hold its code.
+    #[serde(skip)]
+    Custom(Arc<dyn Loss>),
+}
+
+impl AnyLoss {
+    /// The loss behind the name: what validation is measured by.
+    pub(crate) fn as_loss(&self) -> &dyn Loss {
+        match self {
+            Self::CrossEntropy => &CrossEntropy {
+                label_smoothing: 0.0,
+                class_weight: &[],
+            },
+            Self::MeanSquaredError(loss) => loss,
+            Self::BinaryCrossEntropy(loss) => loss,
+            Self::Custom(loss) => loss.as_ref(),
+        }
+    }
+}
+
+impl From<MeanSquaredError> for AnyLoss {
+    fn from(loss: MeanSquaredError) -> Self {
+        Self::MeanSquaredError(loss)
+    }
+}
+
+impl From<BinaryCrossEntropy> for AnyLoss {
+    fn from(loss: BinaryCrossEntropy) -> Self {
+        Self::BinaryCrossEntropy(loss)
+    }
+}
+
+/// One of the user's own is only equal to itself.
+impl PartialEq for AnyLoss {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CrossEntropy, Self::CrossEntropy) => true,
+            (Self::MeanSquaredError(one), Self::MeanSquaredError(other)) => one == other,
+            (Self::BinaryCrossEntropy(one), Self::BinaryCrossEntropy(other)) => one == other,
+            (Self::Custom(one), Self::Custom(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
