@@ -92,9 +92,9 @@ pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
 pub use metrics::ConfusionMatrix;
 pub use model::{Block, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer};
 pub use nn::{
-    Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
-    GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape, Step, UpSampling2d,
-    Weight, ZeroPadding2d,
+    Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
+    Dropout, Flatten, GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape,
+    Step, UpSampling2d, Weight, ZeroPadding2d,
 };
 pub use notebook::ShowTensor;
 pub use optim::{

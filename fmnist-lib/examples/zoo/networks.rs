@@ -4,9 +4,9 @@
 //! 28×28 or 32×32 pixels.
 
 use fmnist_lib::{
-    Activation, Adam, AvgPool2d, BatchNorm, BinaryCrossEntropy, Block, Conv2d, Dense,
-    DepthwiseConv2d, Dropout, FitConfig, Flatten, GlobalAvgPool2d, Init, MaxPool2d, ModelSpec,
-    Schedule, Sgd, UpSampling2d,
+    Activation, Adam, AvgPool2d, BatchNorm, BinaryCrossEntropy, Block, Conv2d, Conv2dTranspose,
+    Dense, DepthwiseConv2d, Dropout, FitConfig, Flatten, GlobalAvgPool2d, Init, MaxPool2d,
+    ModelSpec, Schedule, Sgd, UpSampling2d,
 };
 
 /// A network, how it is trained, and where both come from.
@@ -33,6 +33,14 @@ pub(crate) fn all() -> Vec<Recipe> {
                 .batch_size(128)
                 .epochs(10),
             "Chollet, 2016, Building autoencoders in Keras",
+        ),
+        recipe(
+            transposed_autoencoder(),
+            config()
+                .loss(BinaryCrossEntropy::new())
+                .batch_size(128)
+                .epochs(10),
+            "Valdarrama, 2021, Convolutional autoencoder for image denoising",
         ),
         recipe(
             softmax_regression(),
@@ -412,6 +420,22 @@ pub(crate) fn autoencoder() -> ModelSpec {
         .layer("up-2", UpSampling2d::new(2))
         .layer("decode-3", conv(16))
         .layer("up-3", UpSampling2d::new(2))
+        .layer(
+            "output",
+            Conv2d::new(1).same().activation(Activation::Sigmoid),
+        )
+}
+
+/// The same, with learned windows in the place of repeated pixels.
+pub(crate) fn transposed_autoencoder() -> ModelSpec {
+    let up = || Conv2dTranspose::new(32).strides(2).same().relu();
+    ModelSpec::new("transposed-autoencoder")
+        .layer("encode-1", Conv2d::new(32).same().relu())
+        .layer("pool-1", MaxPool2d::new(2).same())
+        .layer("encode-2", Conv2d::new(32).same().relu())
+        .layer("pool-2", MaxPool2d::new(2).same())
+        .layer("decode-1", up())
+        .layer("decode-2", up())
         .layer(
             "output",
             Conv2d::new(1).same().activation(Activation::Sigmoid),

@@ -7,10 +7,11 @@
 //! | | |
 //! |---|---|
 //! | [`Conv`] | 3x3 convolution, with or without zeros around the image |
+//! | [`WindowConv`], [`Depthwise`], [`TransposedConv`] | convolutions with windows of any size; of each channel by itself; backwards |
 //! | [`ConvPool`] | the same on images of one channel, ReLU and 2x2 max pooling in one pass |
 //! | [`Dense`] | dense layer |
-//! | [`BatchNorm`] | batch normalisation |
-//! | [`MaxPool`], [`Padding`] | max pooling; zeros around images |
+//! | [`BatchNorm`], [`LayerNorm`] | normalisation over a batch, over each pixel |
+//! | [`MaxPool`], [`AveragePool`], [`Padding`] | pooling; zeros around images |
 //! | [`Activation`], [`Dropout`], [`dropout_bits`] | what follows a layer's sums, and what dropout keeps |
 //! | [`adam_step`] | a step of Adam |
 //!
@@ -80,6 +81,7 @@ mod padding;
 mod pool;
 mod scratch;
 mod simd;
+mod transposed_conv;
 mod window_conv;
 mod windows;
 mod winograd;
@@ -97,6 +99,7 @@ pub use output::Gradients;
 pub use padding::Padding;
 pub use pool::{AveragePool, MaxPool};
 pub use simd::Isa;
+pub use transposed_conv::TransposedConv;
 pub use window_conv::WindowConv;
 pub use windows::Windows;
 pub use winograd::Conv;

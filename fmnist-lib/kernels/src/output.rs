@@ -29,3 +29,9 @@ pub(super) unsafe fn refill<T: Copy>(
     // SAFETY: the capacity is at least `len`, and the caller vouches for the elements.
     unsafe { out.set_len(len) };
 }
+
+/// Memory that is overwritten.
+pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    // SAFETY: `MaybeUninit<f32>` has the layout of `f32`, and the kernels that get it write only numbers there.
+    unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
+}

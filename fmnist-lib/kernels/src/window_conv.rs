@@ -7,7 +7,7 @@
 use crate::dense::{self, Dense};
 use crate::gemm::{PANEL, Panels, Product, row_stride};
 use crate::operands::{Backward, Forward};
-use crate::output::{Gradients, refill};
+use crate::output::{Gradients, as_uninit, refill};
 use crate::simd::{Isa, Simd, kernel};
 use crate::windows::Windows;
 use crate::{check_len, check_sides, images_per_task, scratch, sum_in_order};
@@ -40,7 +40,7 @@ impl WindowConv {
     }
 
     /// The product of the copied windows and the weights.
-    fn product(&self) -> Dense {
+    pub(crate) fn product(&self) -> Dense {
         Dense {
             inputs: self.windows.values(),
             outputs: self.outputs,
@@ -48,7 +48,7 @@ impl WindowConv {
     }
 
     /// The windows of an image, some at a time.
-    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let count = self.windows.count();
         let rows = (COPIED / self.windows.values()).clamp(8, 128);
         (0..count)
@@ -57,13 +57,18 @@ impl WindowConv {
     }
 
     /// Floats that hold the windows of a block.
-    fn block_len(&self) -> usize {
+    pub(crate) fn block_len(&self) -> usize {
         self.blocks().next().map_or(0, |block| block.len()) * self.windows.values()
     }
 
-    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
+    /// Asserts that there is such a thing.
+    pub(crate) fn check_sides(&self, what: &str) {
         self.windows.check(what);
         check_sides(what, 1, &[self.outputs, self.windows.values()]);
+    }
+
+    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
+        self.check_sides(what);
         let n = x.len() / self.windows.input_len();
         check_len(what, "x", x.len(), n * self.windows.input_len());
         check_len(what, "weights", weights.len(), self.weights_len());
@@ -209,13 +214,6 @@ impl WindowConv {
             });
         });
     }
-}
-
-/// Memory that is overwritten.
-fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: `MaybeUninit<f32>` has the layout of `f32`, and whoever gets it, in this file, writes only
-    // numbers there.
-    unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<f32>]) }
 }
 
 kernel! {

@@ -7,8 +7,9 @@ use super::*;
 use crate::CLASSES;
 use crate::loss::{CrossEntropy, Targets};
 use crate::nn::{
-    Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
-    GlobalAvgPool2d, Init, LayerNorm, MaxPool2d, Reshape, UpSampling2d, ZeroPadding2d,
+    Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
+    Dropout, Flatten, GlobalAvgPool2d, Init, LayerNorm, MaxPool2d, Reshape, UpSampling2d,
+    ZeroPadding2d,
 };
 use crate::optim::to_host;
 
@@ -174,6 +175,22 @@ fn gradients_of_every_layer_are_those_of_candle() {
         pool(AvgPool2d::new(3).strides(1).same().into()),
         pool(GlobalAvgPool2d.into()),
         pool(UpSampling2d::new((2, 1)).into()),
+        pool(Conv2dTranspose::new(5).strides(2).same().relu().into()),
+        pool(
+            Conv2dTranspose::new(3)
+                .kernel_size((2, 5))
+                .strides((3, 1))
+                .activation(Activation::Gelu)
+                .into(),
+        ),
+        pool(
+            Conv2dTranspose::new(17)
+                .kernel_size((4, 1))
+                .strides((1, 2))
+                .same()
+                .without_bias()
+                .into(),
+        ),
         pool(Reshape::new([7, 9, 18]).into()),
         pool(LayerNorm::new().into()),
         pool(DepthwiseConv2d::new(3).same().relu().into()),

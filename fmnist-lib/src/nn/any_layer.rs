@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Place, Staged};
 use super::{
-    Activation, AvgPool2d, BatchNorm, Conv2d, Dense, DepthwiseConv2d, Dropout, Flatten,
-    GlobalAvgPool2d, Layer, LayerNorm, MaxPool2d, Merge, Pass, Reshape, UpSampling2d, Weight,
-    ZeroPadding2d,
+    Activation, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
+    Flatten, GlobalAvgPool2d, Layer, LayerNorm, MaxPool2d, Merge, Pass, Reshape, UpSampling2d,
+    Weight, ZeroPadding2d,
 };
 use crate::Result;
 
@@ -22,6 +22,8 @@ pub enum AnyLayer {
     BatchNorm(BatchNorm),
     /// [`Conv2d`]
     Conv2d(Conv2d),
+    /// [`Conv2dTranspose`]
+    Conv2dTranspose(Conv2dTranspose),
     /// [`GlobalAvgPool2d`]
     GlobalAvgPool2d(GlobalAvgPool2d),
     /// [`MaxPool2d`]
@@ -86,6 +88,7 @@ any_layer!(
     GlobalAvgPool2d,
     BatchNorm,
     Conv2d,
+    Conv2dTranspose,
     MaxPool2d,
     Dropout,
     Flatten,

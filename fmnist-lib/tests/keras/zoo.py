@@ -202,9 +202,17 @@ def autoencoder(x):
     return conv(x, "output", 1, 3, activation="sigmoid")
 
 
+def transposed_autoencoder(x):
+    for number in (1, 2):
+        x = L.MaxPooling2D(2, padding="same")(conv(x, f"encode-{number}", 32, 3, activation="relu"))
+    for number in (1, 2):
+        x = L.Conv2DTranspose(32, 3, strides=2, activation="relu", padding="same", name=f"decode-{number}")(x)
+    return conv(x, "output", 1, 3, activation="sigmoid")
+
+
 def main():
-    networks = [autoencoder, softmax_regression, lenet_5, lenet_5_relu, batch_norm_lenet, conv_mixer, mobile_net, dense_net,
-                mlp_128, inception, nin, vgg_like, mlp_512_512, two_5x5, resnet_18]
+    networks = [autoencoder, softmax_regression, conv_mixer, transposed_autoencoder, batch_norm_lenet, lenet_5,
+                lenet_5_relu, mobile_net, dense_net, mlp_128, inception, nin, vgg_like, mlp_512_512, two_5x5, resnet_18]
     keras.config.set_floatx("float64")
     results = {}
     for network in networks:

@@ -4,7 +4,7 @@ use super::oracle::{error, numbers};
 use super::{Case, MIXES, all_bits, bits, check_passes, errors, same_on_any_threads};
 use fmnist_kernels::{
     Activation, AveragePool, Backward, Depthwise, Forward, Gradients, Isa, LayerNorm, MaxPool,
-    WindowConv, Windows,
+    TransposedConv, WindowConv, Windows,
 };
 
 /// Windows of every kind: larger than the image, apart, overlapping, of one pixel, padded unevenly.
@@ -108,6 +108,51 @@ fn convolutions_agree_with_plain_loops() {
                 backward: &|isa, operands, g| layer.backward(isa, operands, g),
             };
             case.check(&Isa::available(), MIXES);
+        }
+    }
+}
+
+#[test]
+fn transposed_convolutions_agree_with_plain_loops() {
+    for (n, channels, inputs) in [(3, 1, 6), (2, 3, 17), (5, 16, 32), (37, 2, 3)] {
+        for windows in all_windows(channels) {
+            let layer = TransposedConv(WindowConv {
+                windows,
+                outputs: inputs,
+            });
+            let x = numbers(n * windows.count() * inputs, 1, 1e-6);
+            let taps = windows.window[0] * windows.window[1];
+            let weights = numbers(taps * channels * inputs, 2, 1e-6);
+            let bias = numbers(channels, 3, 1e-6);
+            let count = n * windows.input_len();
+            let dy = numbers(count, 4, 1e-6);
+            let mut sums: Vec<f64> = (0..count).map(|at| bias[at % channels].into()).collect();
+            let mut expected = (
+                vec![0.0; x.len()],
+                vec![0.0; weights.len()],
+                vec![0.0; channels],
+            );
+            pixels(&windows, n, |window, pixel, tap| {
+                for (p, q) in (0..channels).flat_map(|p| (0..inputs).map(move |q| (p, q))) {
+                    let w_at = (tap * channels + p) * inputs + q;
+                    let (x_at, y_at) = (window * inputs + q, pixel * channels + p);
+                    sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
+                    expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
+                    expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
+                }
+            });
+            dy.iter()
+                .enumerate()
+                .for_each(|(at, dy)| expected.2[at % channels] += f64::from(*dy));
+            for isa in Isa::available() {
+                check_passes(
+                    &format!("{layer:?}, {n} images, {isa:?}"),
+                    |y| layer.forward(isa, &x, &weights, &bias, y),
+                    |input, g| layer.backward(isa, &x, &weights, &dy, input, g),
+                    &sums,
+                    &expected,
+                );
+            }
         }
     }
 }
@@ -335,6 +380,12 @@ fn bits_do_not_depend_on_threads() {
         let mut each = Gradients::default();
         let of_channels = &dy[..100 * windows.count() * 8];
         depthwise.backward(&x, &weights[..25 * 8], of_channels, true, &mut each);
-        (bits(&y), all_bits(&g), all_bits(&each))
+        let transposed = TransposedConv(layer);
+        let mut back = vec![];
+        transposed.forward(isa, &dy, &weights, &[0.5; 8], &mut back);
+        let mut of_back = Gradients::default();
+        transposed.backward(isa, &dy, &weights, &x, true, &mut of_back);
+        let all = [&g, &each, &of_back].map(all_bits);
+        (bits(&y), bits(&back), all)
     });
 }

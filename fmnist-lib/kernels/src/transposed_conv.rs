@@ -1,0 +1,127 @@
+//! A transposed convolution: the way back through a convolution, taken forward.
+
+use crate::activation::Activation;
+use crate::dense;
+use crate::gemm::{Panels, row_stride};
+use crate::operands::{Backward, Forward};
+use crate::output::{Gradients, as_uninit};
+use crate::simd::Isa;
+use crate::{WindowConv, check_len, images_per_task, scratch, sum_in_order};
+use rayon::prelude::*;
+
+/// Its field is the convolution that it goes back through: what that one reads, this one gives. Batches are
+/// `[n][rows][columns][outputs]` and `[n][height][width][channels]`, weights
+/// `[window rows][window columns][channels][outputs]`, as in Keras.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransposedConv(pub WindowConv);
+
+impl TransposedConv {
+    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
+        self.0.check_sides(what);
+        let n = x.len() / self.0.output_len();
+        check_len(what, "x", x.len(), n * self.0.output_len());
+        check_len(what, "weights", weights.len(), self.0.weights_len());
+        n
+    }
+
+    /// Each pixel of `x` adds its multiple of the weights to the pixels of its window in `y`, which begin as
+    /// `bias`.
+    ///
+    /// # Panics
+    /// When a slice has the wrong length or no window fits.
+    pub fn forward(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+        let what = "TransposedConv::forward";
+        let n = self.check(what, x, weights);
+        let Self(conv) = self;
+        let windows = conv.windows;
+        check_len(what, "bias", bias.len(), windows.channels);
+        y.clear();
+        y.resize(n * windows.input_len(), 0.0);
+        let (outputs, stride) = (conv.outputs, row_stride(conv.outputs));
+        let panels = Panels::new(outputs, windows.values());
+        scratch::with(panels.len, |packed| {
+            dense::pack::transposed(weights, outputs, panels, packed);
+            let packed = &*packed;
+            let images = y.par_chunks_mut(windows.input_len());
+            let tasks = images.zip(x.par_chunks(conv.output_len()));
+            tasks.for_each(|(y, x)| {
+                y.chunks_exact_mut(windows.channels)
+                    .for_each(|y| y.copy_from_slice(bias));
+                let most = conv.block_len() / windows.values();
+                scratch::with(conv.block_len(), |rows| {
+                    scratch::with(most * stride, |pixels| {
+                        for block in conv.blocks() {
+                            let rows = &mut rows[..block.len() * windows.values()];
+                            let pixels = &mut pixels[..block.len() * stride];
+                            let of_block = &x[block.start * outputs..block.end * outputs];
+                            let lines = pixels.chunks_exact_mut(stride);
+                            for (line, x) in lines.zip(of_block.chunks_exact(outputs)) {
+                                line[..outputs].copy_from_slice(x);
+                                line[outputs..].fill(0.0);
+                            }
+                            let into = as_uninit(rows);
+                            dense::backward::input(isa, conv.product(), pixels, packed, into);
+                            windows.scatter(rows, block, y);
+                        }
+                    });
+                });
+            });
+        });
+    }
+
+    /// The gradients of the weights, the bias and, where `wants_input`, the input, from the gradient
+    /// `dy` of the output.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn backward(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        weights: &[f32],
+        dy: &[f32],
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) {
+        let what = "TransposedConv::backward";
+        let n = self.check(what, x, weights);
+        let Self(conv) = self;
+        let (channels, image) = (conv.windows.channels, conv.windows.input_len());
+        check_len(what, "dy", dy.len(), n * image);
+        let activation = Activation {
+            relu: false,
+            dropout: None,
+        };
+        // What is the input there is the gradient of the output here, and the other way round.
+        let operands = Backward {
+            x: dy,
+            weights,
+            y: x,
+            dy: x,
+            activation,
+            wants_input: false,
+        };
+        conv.backward(isa, operands, gradients);
+        let tasks = dy.par_chunks(images_per_task(n) * image);
+        let sums = tasks.map(|dy| {
+            let mut sums = vec![0.0; channels];
+            for pixel in dy.chunks_exact(channels) {
+                sums.iter_mut().zip(pixel).for_each(|(sum, dy)| *sum += dy);
+            }
+            sums
+        });
+        let partial: Vec<Vec<f32>> = sums.collect();
+        gradients.bias = vec![0.0; channels];
+        sum_in_order(&partial, &mut gradients.bias);
+        gradients.input.clear();
+        if wants_input {
+            let operands = Forward {
+                x: dy,
+                weights,
+                bias: &vec![0.0; conv.outputs],
+                activation,
+            };
+            conv.forward(isa, operands, &mut gradients.input);
+        }
+    }
+}
