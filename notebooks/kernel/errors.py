@@ -10,7 +10,7 @@ PANIC = re.compile(r"(?:^\n)?^thread '[^']*' (?:\(\d+\) )?panicked at (?P<place>
                    r"(?:^stack backtrace:\n.*?)?(?:^note: [^\n]*\n?)*(?=(?:^\n)?^thread '[^']*' [^\n]*panicked at|\Z)",
                    re.MULTILINE | re.DOTALL)
 OF_A_CELL = "ctx/src/lib.rs:"  # where evcxr puts the cells: nothing that a reader knows
-ALLOCATION = re.compile(r"(memory allocation of \d+ bytes failed)\n.*", re.DOTALL)
+ALLOCATION = re.compile(r"^(memory allocation of \d+ bytes failed)\n.*", re.MULTILINE | re.DOTALL)
 BACKTRACE = re.compile(r"^ +\d+: .*\n?|^ +at .*\n?", re.MULTILINE)  # of an error of Candle's
 DIED = re.compile(r"(.*?)Subprocess terminated with status: (.*)", re.DOTALL)
 LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
@@ -21,6 +21,11 @@ LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace =
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
                 re.DOTALL), LOAD),
+    # Such a text ends behind the cell, so that evcxr does not say where it begins.
+    (re.compile("unterminated double quote string"),
+     'A `"` in this cell has no partner: from there on, the editor shows code in the colour of text.'),
+    (re.compile("unterminated block comment"),
+     "A `/*` in this cell has no `*/`: from there on, the editor shows code in the colour of a comment."),
 ]
 
 
@@ -59,7 +64,7 @@ def error(name, value, *more):
 
 def cause(status, output):
     """What a process that ended so will have died of."""
-    said = ALLOCATION.sub(r"\1", short(output.take_stderr())).strip()
+    said = short(output.take_stderr()).strip()
     if "SIGKILL" in status:
         return ["Most likely it took more memory than there is: lower the batch size, or keep fewer models."]
     if "SIGSEGV" in status:
@@ -82,8 +87,8 @@ def as_written(text, cell):
 
 
 def start_of_panic(text):
-    """Where a text has what may be the beginning of a panic's message."""
-    found = re.search(r"(?:^\n)?^thread '", text, re.MULTILINE)
+    """Where a text has what may be the beginning of a panic's message, or of a process's last words."""
+    found = re.search(r"(?:^\n)?^thread '|^memory allocation of ", text, re.MULTILINE)
     return found.start() if found else None
 
 
@@ -91,7 +96,7 @@ def short(text):
     """What was said on the way, without the functions that a panic went through, and with the reason that evcxr
     does not know: streams.py tells of a type that has changed itself before evcxr can."""
     text = PANIC.sub(lambda panic: f"a thread panicked{where(panic)}: {panic['message']}\n", text)
-    return REDEFINED.sub(OTHER_TYPES, text)
+    return REDEFINED.sub(OTHER_TYPES, ALLOCATION.sub(r"\1\n", text))
 
 
 def where(panic):

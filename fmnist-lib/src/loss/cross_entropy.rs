@@ -46,7 +46,8 @@ impl Loss for CrossEntropy<'_> {
              as Dense::new({classes}) gives them{}",
             match output_shape == dataset.shape() {
                 true =>
-                    ": train a network that gives images with FitConfig::loss(MeanSquaredError::new())",
+                    ". A network that gives images is trained with FitConfig::loss(MeanSquaredError::new()) and \
+                         measured with mean_loss",
                 false => "",
             }
         )))

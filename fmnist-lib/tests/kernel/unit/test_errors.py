@@ -59,6 +59,11 @@ class TestErrors(unittest.TestCase):
             self.assertNotIn("memory", said)
         self.assertIn("memory", died("signal: 9 (SIGKILL)"))
 
+    def test_a_text_without_an_end_is_looked_for(self):
+        one = cell(errors=[{"evalue": "", "traceback": ["[E0765] Error: unterminated double quote string"]}],
+                   number=1, prepared=SimpleNamespace(inserted=[]))
+        self.assertIn('`"` in this cell has no partner', "\n".join(errors.of(one, Output(""), False)["traceback"]))
+
     def test_a_variable_that_a_dependency_cost(self):
         said = errors.short("The type of the variable counter was redefined, so was lost.\n")
         self.assertIn("The variable counter is lost", said)
