@@ -174,7 +174,7 @@ class Cells:
             if kind != "stream":  # the end of a hidden request's
                 self.relay.publish(message)
         elif kind == "stream":  # of evcxr itself: it says what went wrong behind the scenes
-            self.output.text(content["name"], content["text"].encode())
+            self.output.text(content["name"], errors.with_reason(content["text"], cell).encode())
         elif kind == "error":
             cell.errors.append(content)
         elif kind == "status" and content["execution_state"] == "idle":

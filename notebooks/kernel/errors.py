@@ -93,10 +93,15 @@ def start_of_panic(text):
 
 
 def short(text):
-    """What was said on the way, without the functions that a panic went through, and with the reason that evcxr
-    does not know: streams.py tells of a type that has changed itself before evcxr can."""
+    """What was said on the way, without the functions that a panic or a failed allocation went through."""
     text = PANIC.sub(lambda panic: f"a thread panicked{where(panic)}: {panic['message']}\n", text)
-    return REDEFINED.sub(OTHER_TYPES, ALLOCATION.sub(r"\1\n", text))
+    return ALLOCATION.sub(r"\1\n", text)
+
+
+def with_reason(text, cell):
+    """What evcxr says of variables, where another set of dependencies has cost them."""
+    loads = cell.head or ".await" in cell.code
+    return REDEFINED.sub(OTHER_TYPES, text) if loads else text
 
 
 def where(panic):

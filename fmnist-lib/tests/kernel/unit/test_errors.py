@@ -65,9 +65,12 @@ class TestErrors(unittest.TestCase):
         self.assertIn('`"` in this cell has no partner', "\n".join(errors.of(one, Output(""), False)["traceback"]))
 
     def test_a_variable_that_a_dependency_cost(self):
-        said = errors.short("The type of the variable counter was redefined, so was lost.\n")
-        self.assertIn("The variable counter is lost", said)
-        self.assertIn("first cell", said)
+        said = "The type of the variable counter was redefined, so was lost.\n"
+        for loads in [cell(head=1, code=":dep itoa"), cell(head=0, code="next().await")]:
+            told = errors.with_reason(said, loads)
+            self.assertIn("The variable counter is lost", told)
+            self.assertIn("first cell", told)
+        self.assertEqual(errors.with_reason(said, cell(head=0, code="struct Counter;")), said)
 
 
 if __name__ == "__main__":
