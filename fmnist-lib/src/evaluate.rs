@@ -5,12 +5,14 @@ use std::fmt;
 use candle_core::{D, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
 use crate::loss::{AnyLoss, Loss, Targets};
 use crate::metrics::ConfusionMatrix;
+use crate::model::Model;
 use crate::preprocess::batch;
 use crate::table::counted;
-use crate::{Dataset, Error, Model, Result};
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Replaces `path` by `bytes` in one step: a crash or a full disk leaves the old file as it was.
 ///

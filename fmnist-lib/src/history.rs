@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::error::Result;
 use crate::files::write_csv;
 use crate::table::{Table, significant};
 
@@ -161,5 +161,37 @@ impl History {
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.table().fmt(f)
+    }
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ended {
+    /// All epochs are done.
+    Completed,
+    /// Early stopping saw no improvement.
+    StoppedEarly,
+    /// A callback asked for it.
+    ByCallback,
+    /// The interrupt signal: Ctrl-C, or the notebook's Stop button.
+    ///
+    /// The model keeps what it has learned, from the batches of an unfinished epoch as well; that
+    /// epoch is not in the history. The best weights and the average are not put in place yet.
+    /// [`finish`](crate::finish) trains the rest of the run, as if nobody had stopped it.
+    Interrupted,
+}
+
+/// In a sentence, for those who watch.
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Completed => "All epochs are done.",
+            Self::StoppedEarly => "Stopped early: validation no longer improves.",
+            Self::ByCallback => "Stopped by a callback.",
+            Self::Interrupted => {
+                "Interrupted: the model keeps what it has learned. `finish` trains the rest of this \
+                 run; `fit` begins a new run of `config.epochs` more."
+            }
+        })
     }
 }

@@ -87,7 +87,7 @@ pub use dataset::{
 };
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Predictions, evaluate, mean_loss, outputs, predict};
-pub use history::{EpochRecord, History};
+pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
 pub use metrics::ConfusionMatrix;
 pub use model::{Block, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer};
@@ -106,8 +106,8 @@ pub use scaling::Scaling;
 pub use schedule::Schedule;
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    Callback, Ended, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with,
-    gradient_noise, range_test, resume,
+    Callback, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with, gradient_noise,
+    range_test, resume,
 };
 
 #[doc(hidden)] // for the fuzz target and the tests

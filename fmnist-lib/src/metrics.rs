@@ -3,9 +3,9 @@
 use candle_core::{D, DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::fashion_names;
+use crate::dataset::{CLASS_NAMES, Dataset, fashion_names};
+use crate::error::{Error, Result};
 use crate::table::counted;
-use crate::{CLASS_NAMES, Dataset, Error, Result};
 
 /// How many rows of `logits` (batch, classes) are largest at their label.
 pub(crate) fn correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {

@@ -6,15 +6,18 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use candle_core::Tensor;
 
-use crate::dataset::Shape;
+use crate::dataset::{Dataset, Shape, TrainTest};
 use crate::display::emit;
-use crate::model::thousands;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::history::History;
+use crate::metrics::ConfusionMatrix;
+use crate::model::{Model, Summary, thousands};
 use crate::plot::{self, Figure, Picture};
+use crate::report::Comparison;
+use crate::sweep::SweepResults;
 use crate::table::{Table, counted, escape, plural};
-use crate::{
-    Comparison, ConfusionMatrix, Dataset, Evaluation, History, Model, Result, Run, Summary,
-    SweepResults, TrainTest,
-};
+use crate::train::Run;
 
 impl Figure {
     /// Shows the figure as the value of a notebook cell.
@@ -211,7 +214,7 @@ impl ShowTensor for Tensor {
 #[cfg(test)]
 mod tests {
     use super::state;
-    use crate::{EpochRecord, History};
+    use crate::history::{EpochRecord, History};
 
     #[test]
     fn a_model_says_how_long_it_was_trained() {

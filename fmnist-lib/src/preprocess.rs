@@ -4,10 +4,11 @@ use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 
 use crate::augment::Augmentation;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::scaling::Scaling;
 use crate::seed::{Purpose, generator};
 use crate::table::counted;
-use crate::{Dataset, Error, Result};
 
 /// Which images train and which validate.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::history::EpochRecord;
-use crate::{Error, Result};
 
 /// By how much a validation loss must be lower to be better: `min_delta` of Keras's `ReduceLROnPlateau`.
 const LOWER: f64 = 1e-4;
@@ -182,7 +182,7 @@ fn between(from: f64, to: f64, progress: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::Schedule;
-    use crate::EpochRecord;
+    use crate::history::EpochRecord;
 
     fn history(losses: &[f32]) -> Vec<EpochRecord> {
         let record = |(epoch, &loss): (usize, &f32)| EpochRecord {

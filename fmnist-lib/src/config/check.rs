@@ -1,9 +1,9 @@
 //! Settings that cannot work.
 
 use super::FitConfig;
+use crate::error::{Error, Result};
 use crate::loss::AnyLoss;
 use crate::optim::Clip;
-use crate::{Error, Result};
 
 impl FitConfig {
     /// Refuses what cannot work, whatever the network and the data.

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::idx::{find_one, read_images, read_labels};
 use super::source::must_be_there;
 use super::{Dataset, TrainTest};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// MNIST (LeCun et al., 1998), handwritten digits: 60,000 images to train and 10,000 to test, as in
 /// `keras.datasets.mnist`.

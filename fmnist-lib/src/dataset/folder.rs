@@ -11,7 +11,7 @@ use super::Dataset;
 use super::picture::read_picture;
 use super::resize::check_sides;
 use super::source::must_be_there;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Ends of the names of files that are taken for pictures.
 const PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "pgm", "ppm", "pnm"];

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Side of an image, in pixels.
 pub const SIDE: usize = 28;

@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::CLASSES;
 use super::content::{IdxContent, IdxFile};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How to replace a file that is not what it should be.
 const REMEDY: &str = "Replace the file, for example from Debian's package \

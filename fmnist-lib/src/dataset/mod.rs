@@ -19,8 +19,8 @@ use form::Form;
 pub use form::{CLASS_NAMES, CLASSES, PIXELS, SIDE};
 pub(crate) use form::{Shape, fashion_names};
 
+use crate::error::{Error, Result};
 use crate::table::counted;
-use crate::{Error, Result};
 
 #[doc(hidden)]
 pub use content::IdxContent;

@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageReader, 
 use image::{Limits, Luma};
 
 use super::{Dataset, PIXELS, SIDE};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 impl Dataset {
     /// Reads pictures (PNG, JPEG, PGM or PPM), each with the label of what it shows, 0 to 9.

@@ -5,7 +5,7 @@ use image::imageops::{self, FilterType};
 use rayon::prelude::*;
 
 use super::Dataset;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The longest side of an image.
 const MOST: usize = 4096;

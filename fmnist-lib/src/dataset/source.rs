@@ -5,7 +5,7 @@ use std::{env, path::Path, path::PathBuf};
 use super::content::{TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS};
 use super::idx::{find, read};
 use super::{Dataset, TrainTest, download};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Names the folder to read, before all other places.
 const VARIABLE: &str = "FMNIST_DATA_DIR";

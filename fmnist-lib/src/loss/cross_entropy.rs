@@ -3,7 +3,8 @@ use candle_nn::loss;
 use candle_nn::ops::log_softmax;
 
 use super::{Loss, Targets};
-use crate::{Dataset, Error, Result};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 
 /// Cross-entropy, as a run wants it.
 #[derive(Clone, Copy, Debug, Default)]

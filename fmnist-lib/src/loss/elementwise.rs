@@ -4,7 +4,8 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Loss, Targets};
-use crate::{Dataset, Error, Result};
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 
 /// Keras keeps probabilities so far from 0 and 1 (`keras.config.epsilon()`).
 const EPSILON: f64 = 1e-7;

@@ -15,8 +15,8 @@ use super::file::{
     FIRST_VERSION, METADATA, Metadata, VERSION, metadata, parse, read, refused, write,
 };
 use super::{Log, Model};
-use crate::Result;
 use crate::config::FitConfig;
+use crate::error::Result;
 use crate::optim::{Adam, Optimizer, OptimizerState, to_host};
 
 const BEST: &str = "best/";

@@ -9,9 +9,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, RunPlan};
+use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::history::{EpochSoFar, History};
-use crate::{Ended, Error, Result, Scaling};
+use crate::history::{Ended, EpochSoFar, History};
+use crate::scaling::Scaling;
 
 /// Of a file that the version before cannot read. It would train the part of an epoch again that
 /// [`Metadata::epoch_so_far`] tells of.

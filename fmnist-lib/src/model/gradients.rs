@@ -4,13 +4,14 @@ use candle_core::{Device, Tensor, Var};
 
 use super::Model;
 use super::place::forward_by_layers;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
 use crate::metrics::correct;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
 use crate::optim::to_host;
 use crate::plan::{Plan, PlanPass};
 use crate::table::counted;
-use crate::{Dataset, Error, Result};
 
 /// What one batch says of the weights.
 pub(crate) struct Gradients {

@@ -4,9 +4,8 @@ use std::mem::take;
 
 use candle_core::Tensor;
 
-use crate::Ended;
 use crate::config::FitConfig;
-use crate::history::{EpochSoFar, History};
+use crate::history::{Ended, EpochSoFar, History};
 
 #[derive(Default)]
 pub(crate) struct Log {

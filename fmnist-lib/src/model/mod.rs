@@ -23,12 +23,12 @@ pub use spec::ModelSpec;
 pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
+use crate::error::{Error, Result};
 use crate::history::History;
 use crate::nn::Step;
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::seed::{Purpose, generator};
-use crate::{Error, Result};
 use gradients::Statistics;
 use place::forward_by_layers;
 

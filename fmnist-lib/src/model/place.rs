@@ -4,9 +4,9 @@ use candle_core::Tensor;
 
 use super::ModelSpec;
 use super::block::{Block, Branches, NamedLayer, Part};
+use crate::error::{Error, Result};
 use crate::nn::{Operation, Pass, Step, Weight, check_output, product};
 use crate::plan::{Planned, Source};
-use crate::{Error, Result};
 
 /// A layer, or a meeting of branches, with all sizes known.
 pub(crate) struct Placed<'a> {

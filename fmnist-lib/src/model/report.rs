@@ -1,7 +1,8 @@
 //! The three networks of the report.
 
+use crate::dataset::CLASSES;
+use crate::model::ModelSpec;
 use crate::nn::{Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d};
-use crate::{CLASSES, ModelSpec};
 
 /// `1_Layer`: one convolution, 173,738 parameters.
 pub fn one_layer() -> ModelSpec {

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::error::Result;
+use crate::model::ModelSpec;
 use crate::nn::Weight;
 use crate::plan::Source;
-use crate::{ModelSpec, Result};
 
 /// Layers, output shapes and parameter counts. Its `Display` is Keras's table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// `keras.activations`: what becomes of each value. A part of other layers, by their `activation`, or
 /// a layer of its own (`keras.layers.Activation`), as behind [`ModelSpec::add`](crate::ModelSpec::add).

@@ -9,7 +9,7 @@ use super::{
     Flatten, GlobalAvgPool2d, Layer, LayerNorm, MaxPool2d, Merge, Pass, Reshape, UpSampling2d,
     Weight, ZeroPadding2d,
 };
-use crate::Result;
+use crate::error::Result;
 
 /// Any of the layers of this crate, or one of your own.
 #[derive(Clone, Debug, Serialize, Deserialize)]

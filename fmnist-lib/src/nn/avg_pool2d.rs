@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::sliding::{Pair, Sliding, placed, pooled, sliding_layer, windows_of};
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, image_shape, without_batch};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.AvgPool2D`: the mean of each window in each channel. Windows lie side by side, and rows
 /// and columns that do not fill a window are left out, unless said otherwise. What lies outside of the

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ending::Ending;
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Layer, Pass, Weight};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// `keras.layers.BatchNormalization`: gives each channel the mean `beta` and the deviation `gamma`,
 /// both learned (Ioffe & Szegedy, 2015).

@@ -7,7 +7,7 @@ use super::ending::Ending;
 use super::sliding::{Pair, Sliding, placed};
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, image_shape, without_batch};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.Conv2DTranspose`: each pixel adds a window of its own to a larger image, and a bias is added to
 /// each sum; by default windows of 3×3, one pixel apart. With `strides(2)` and [`same`](Self::same) both sides

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ending::Ending;
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// `keras.layers.Dense`: every output is a weighted sum of all inputs, plus a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use super::ending::Ending;
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.DepthwiseConv2D`: windows that look at one channel each, and a bias; by default
 /// windows of 3×3, one pixel at a time, without padding ("valid"). A 1×1 [`Conv2d`](super::Conv2d)

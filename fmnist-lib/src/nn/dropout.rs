@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ending::StageDropout;
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, Step};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// `keras.layers.Dropout`: while training, sets a random fraction of the values to 0 and scales the
 /// others up to keep the mean (Srivastava et al., 2014). Does nothing when evaluating.

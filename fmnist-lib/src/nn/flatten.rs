@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Place, Staged};
 use super::{Layer, Pass, product};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.Flatten`: rows, columns and channels in one line, channels fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Normal, Uniform};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How a weight starts (`keras.initializers`). `fan_in` and `fan_out` are the numbers of inputs and
 /// outputs that one value is connected to.

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor, Var};
 
 use super::stage::{Backward, Forward, Graph, Place, Stage, Staged};
 use super::{Layer, Pass, f32_slices};
-use crate::Result;
+use crate::error::Result;
 
 #[derive(Debug)]
 struct Island {

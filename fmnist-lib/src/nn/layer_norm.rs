@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Init, Layer, Pass, Weight};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.LayerNormalization`: gives the channels of each pixel (or the outputs of a dense layer)
 /// the mean `beta` and the deviation `gamma`, both learned (Ba et al., 2016). Training and evaluation

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// What becomes of the outputs of several branches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

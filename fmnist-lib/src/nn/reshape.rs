@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Place, Staged};
 use super::{Layer, Pass, product};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// `keras.layers.Reshape`: the same values in another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

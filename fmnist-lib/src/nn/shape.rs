@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Height, width and channels of an image-shaped input, or an error that names the layer.
 pub(super) fn image_shape(layer: &str, input: &[usize]) -> Result<(usize, usize, usize)> {

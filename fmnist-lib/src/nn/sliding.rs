@@ -7,7 +7,7 @@ use fmnist_kernels::Windows;
 use serde::{Deserialize, Serialize};
 
 use super::{at_least_one, image_shape, zeros_around};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Rows and columns: `3` is 3×3, `(1, 7)` one row of seven columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

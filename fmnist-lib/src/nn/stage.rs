@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use fmnist_kernels::{self as kernels, Gradients, Isa, Moments};
 
 use super::{Operation, Step, f32_slices};
-use crate::Result;
+use crate::error::Result;
 
 /// One layer, or several that one kernel computes at once.
 pub(crate) trait Stage: Debug + Send + Sync {

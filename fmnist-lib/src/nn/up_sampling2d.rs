@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::sliding::Pair;
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, at_least_one, image_shape};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.UpSampling2D`: repeats rows and columns ("nearest"), so that an image grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Layer, Pass, image_shape};
-use crate::Result;
+use crate::error::Result;
 
 /// `keras.layers.ZeroPadding2D`: adds `size` rows and columns of zeros on each side, so that a
 /// convolution sees the border of the image as often as its middle.

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{for_each_2, part, positive};
 use super::{Optimizer, Update};
-use crate::Result;
+use crate::error::Result;
 
 /// Adadelta (Zeiler, 2012; `keras.optimizers.Adadelta`): steps of the size of earlier steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{for_each, positive};
 use super::{Optimizer, Update};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Adagrad (Duchi et al., 2011; `keras.optimizers.Adagrad`): the gradient over the root of the sum of its
 /// squares so far.

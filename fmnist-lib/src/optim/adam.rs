@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{part, positive};
 use super::{Optimizer, Update};
-use crate::Result;
+use crate::error::Result;
 
 /// Adam (Kingma & Ba, 2015; `keras.optimizers.Adam`), with the paper's "epsilon hat". With
 /// [`FitConfig::weight_decay`](crate::FitConfig::weight_decay) it is Keras's `AdamW`.

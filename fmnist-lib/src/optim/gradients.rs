@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
+use crate::error::Result;
 use crate::nn::f32_slices;
 
 /// What is done to gradients that are too large.

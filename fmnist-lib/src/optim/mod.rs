@@ -24,7 +24,7 @@ pub use nadam::Nadam;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 
-use crate::Result;
+use crate::error::Result;
 use crate::nn::{f32_slice_mut, on_cpu_in_f32};
 
 /// A rule by which weights move along their gradients (`keras.optimizers`). Implement it to add your own.

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{for_each_2, part, positive};
 use super::{Optimizer, Update};
-use crate::Result;
+use crate::error::Result;
 
 /// Adam with Nesterov's momentum (Dozat, 2016; `keras.optimizers.Nadam`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

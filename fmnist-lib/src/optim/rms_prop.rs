@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{for_each, for_each_2, part, positive};
 use super::{Optimizer, Update};
-use crate::Result;
+use crate::error::Result;
 
 /// RMSprop (Hinton, 2012; `keras.optimizers.RMSprop`): the gradient over the root of a moving mean of its
 /// square; with momentum as [`Sgd`](super::Sgd) has it.

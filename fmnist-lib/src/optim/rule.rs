@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Values that one parallel task takes.
 pub(super) const PIECE: usize = 1 << 14;

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{PIECE, for_each, part};
 use super::{Optimizer, Update};
-use crate::Result;
+use crate::error::Result;
 
 /// Stochastic gradient descent (`keras.optimizers.SGD`): `w -= rate * g`; with momentum,
 /// `v = momentum * v - rate * g` and `w += v`.

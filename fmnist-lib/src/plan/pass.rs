@@ -5,7 +5,7 @@ use std::mem::take;
 use candle_core::Tensor;
 
 use super::{Node, Plan, Source};
-use crate::Result;
+use crate::error::Result;
 use crate::nn::stage::{Backward, Forward, Kept, Weights};
 use crate::nn::{Step, add as add_to};
 

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::Figure;
 use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text, width};
 use super::figure::Content;
-use crate::ConfusionMatrix;
+use crate::metrics::ConfusionMatrix;
 use crate::table::counted;
 
 /// Of a cell, where there are ten classes or fewer.

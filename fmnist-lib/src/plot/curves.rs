@@ -6,7 +6,7 @@ use super::canvas::{Area, Canvas, Drawn, MUTED, PX, clean, color};
 use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Series};
-use crate::{EpochRecord, History};
+use crate::history::{EpochRecord, History};
 
 /// Accuracy against the epoch: for each run, the validation images as a solid line and the
 /// training images as a dashed one, with a dot at the epoch of the lowest validation loss.

@@ -12,8 +12,8 @@ use super::images::Images;
 use super::lines::Lines;
 use super::strips::Strips;
 use super::svg::Svg;
+use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::{Error, Result};
 
 /// Something to look at, with a copy of the data that it shows.
 ///

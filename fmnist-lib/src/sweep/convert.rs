@@ -14,8 +14,10 @@ use super::origin::Origin;
 use super::record::{FORMAT, Measures, Record, Test};
 use super::settings::{complete, fingerprint};
 use super::store::{files, write};
+use crate::dataset::TrainTest;
+use crate::error::{Error, Result};
+use crate::evaluate::Evaluation;
 use crate::history::History;
-use crate::{Error, Evaluation, Result, TrainTest};
 
 /// What [`convert_results`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,8 +20,9 @@ pub use origin::Origin;
 pub use results::{SweepResults, SweepRun};
 pub use trial::Trial;
 
+use crate::dataset::TrainTest;
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
-use crate::{Error, Result, TrainTest};
 use progress::SweepProgress;
 use run::Claim;
 use store::Store;

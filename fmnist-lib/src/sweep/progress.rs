@@ -7,9 +7,11 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::results::{SweepResults, SweepRun};
 use super::trial::Planned;
+use crate::config::Verbose;
 use crate::display::{Shown, is_live};
+use crate::error::Result;
 use crate::table::escape;
-use crate::{Callback, Result, StepRecord, Verbose};
+use crate::train::{Callback, StepRecord};
 
 /// Between two states of the bar.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -5,8 +5,11 @@ use serde_json::Value;
 
 use super::origin::Origin;
 use super::results::SweepRun;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::evaluate::{Evaluation, Predictions, evaluate, predict};
 use crate::history::History;
-use crate::{Dataset, Evaluation, Model, Predictions, Result, evaluate, predict};
+use crate::model::Model;
 
 /// Raised when a file written by this version cannot be read by the one before.
 pub(super) const FORMAT: u32 = 2;

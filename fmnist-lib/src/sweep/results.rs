@@ -6,11 +6,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
 use crate::files::write_csv;
 use crate::history::History;
 use crate::plot::{self, Figure};
+use crate::report::Comparison;
 use crate::table::{Table, distinct, escape, mean_and_deviation};
-use crate::{Comparison, Evaluation, Result};
 
 /// One trained and measured network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,9 +10,12 @@ use super::results::SweepRun;
 use super::settings::training;
 use super::store::{Lock, Store, write};
 use super::trial::Planned;
-use crate::{
-    Dataset, Ended, Error, FitConfig, Model, Result, TrainTest, Verbose, finish_with, fit_with,
-};
+use crate::config::{FitConfig, Verbose};
+use crate::dataset::{Dataset, TrainTest};
+use crate::error::{Error, Result};
+use crate::history::Ended;
+use crate::model::Model;
+use crate::train::{finish_with, fit_with};
 
 pub(super) enum Claim {
     /// Somebody has run it.

@@ -8,10 +8,13 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::config::FitConfig;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::loss::AnyLoss;
-use crate::model::NamedLayer;
+use crate::model::{ModelSpec, NamedLayer};
+use crate::nn::{AnyLayer, Flatten};
 use crate::optim::AnyOptimizer;
-use crate::{AnyLayer, Dataset, Error, FitConfig, Flatten, ModelSpec, Result};
 
 /// Of a digest, as much as tells the runs of a folder apart.
 const DIGITS: usize = 16;

@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::key::Key;
 use super::record::{FORMAT, Record};
 use super::settings::{complete, digest};
+use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::{Error, Result};
 
 /// A run that nobody else has. The system drops the lock with the process which holds it: a run that
 /// was killed is free for the next one.

@@ -6,7 +6,11 @@ use super::Sweep;
 use super::key::Key;
 use super::record::Wanted;
 use super::settings::{fingerprint, settings, without_key};
-use crate::{Error, FitConfig, ModelSpec, Result, Split, TrainTest, Verbose};
+use crate::config::{FitConfig, Verbose};
+use crate::dataset::TrainTest;
+use crate::error::{Error, Result};
+use crate::model::ModelSpec;
+use crate::preprocess::Split;
 
 /// A network and how to train it, under a name.
 #[derive(Clone, Debug)]
@@ -172,7 +176,8 @@ mod tests {
 
     use super::super::store::Store;
     use super::*;
-    use crate::{Dataset, one_layer, three_layer, two_layer};
+    use crate::dataset::Dataset;
+    use crate::model::{one_layer, three_layer, two_layer};
 
     /// Those of notebooks 04, 08, 09 and 10, which would otherwise train for hours. No data are
     /// needed for it, as their digest is known.

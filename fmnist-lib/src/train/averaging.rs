@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::Result;
+use crate::error::Result;
 use crate::model::{Model, RunPlan};
 use crate::nn::{f32_slice_mut, f32_slices, on_cpu_in_f32};
 

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use crate::history::EpochRecord;
-use crate::{Ended, Model, Result};
+use crate::error::Result;
+use crate::history::{Ended, EpochRecord};
+use crate::model::Model;
 
 /// Follows a [`fit_with`](crate::fit_with). Its methods do nothing unless written.
 pub trait Callback {

@@ -1,7 +1,7 @@
 //! When to end, and which weights to keep for it.
 
 use super::averaging::best_guess;
-use crate::Result;
+use crate::error::Result;
 use crate::history::History;
 use crate::model::{Model, RunPlan};
 

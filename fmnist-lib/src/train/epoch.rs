@@ -5,6 +5,8 @@ use std::time::Instant;
 use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
 use crate::config::FitConfig;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::evaluate::measure;
 use crate::history::{EpochRecord, EpochSoFar};
 use crate::interrupt::Interruptible;
@@ -13,7 +15,6 @@ use crate::model::{Model, RunPlan};
 use crate::nn::Step;
 use crate::optim::add_l2;
 use crate::preprocess::{augmented_batch, shuffled};
-use crate::{Dataset, Error, Result};
 
 /// One step of the optimiser on the images at `indices`: their mean loss before it, and how many of them were
 /// classified correctly, by a network that classifies.

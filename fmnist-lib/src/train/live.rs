@@ -8,11 +8,11 @@ use indicatif::HumanDuration;
 use super::callbacks::{Callback, StepRecord};
 use super::progress::summary;
 use crate::display::Shown;
-use crate::history::{EpochRecord, History};
-use crate::model::{RunPlan, thousands};
+use crate::error::Result;
+use crate::history::{Ended, EpochRecord, History};
+use crate::model::{Model, RunPlan, thousands};
 use crate::plot::{Figure, curves};
 use crate::table::escape;
-use crate::{Ended, Model, Result};
 
 /// Between two states of the bar. A notebook that is told more often only gets slower.
 const BAR: Duration = Duration::from_millis(250);
@@ -155,8 +155,8 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::{Callback, Live, StepRecord};
-    use crate::model::RunPlan;
-    use crate::{FitConfig, one_layer};
+    use crate::config::FitConfig;
+    use crate::model::{RunPlan, one_layer};
 
     #[test]
     fn epochs_without_end_have_a_bar() {

@@ -15,12 +15,13 @@ use std::path::Path;
 pub use callbacks::{Callback, StepRecord};
 pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use range_test::range_test;
-pub use run::{Ended, Run};
+pub use run::Run;
 use run::{check, check_same_data, run};
 
 use crate::config::FitConfig;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::{Dataset, Error, Result};
 
 /// Trains `model` on `train` by cross-entropy and the optimiser of `config`, and measures it on
 /// `validation` (a `&Dataset`, or `None`) after each epoch.

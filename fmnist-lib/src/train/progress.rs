@@ -10,10 +10,10 @@ use super::callbacks::{Callback, StepRecord};
 use super::live::Live;
 use crate::config::Verbose;
 use crate::display::is_live;
-use crate::history::{EpochRecord, History, measures_text};
-use crate::model::RunPlan;
+use crate::error::Result;
+use crate::history::{Ended, EpochRecord, History, measures_text};
+use crate::model::{Model, RunPlan};
 use crate::table::counted;
-use crate::{Ended, Model, Result};
 
 pub(super) fn choose(model: &Model, plan: &RunPlan) -> Box<dyn Callback> {
     let last_epoch = plan.last_epoch();
@@ -135,7 +135,7 @@ pub(super) fn summary(history: &History, epochs_before: usize, ended: Ended) -> 
 #[cfg(test)]
 mod tests {
     use super::summary;
-    use crate::{Ended, EpochRecord, History};
+    use crate::history::{Ended, EpochRecord, History};
 
     #[test]
     fn one_epoch_is_told_in_the_singular() {

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 use super::epoch::train_step;
 use super::run::check_training;
 use crate::config::FitConfig;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
+use crate::model::ModelSpec;
 use crate::nn::Step;
 use crate::preprocess::shuffled;
-use crate::{Dataset, Error, ModelSpec, Result};
 
 /// How much of the smoothed loss is kept in each step.
 const SMOOTHING: f64 = 0.9;

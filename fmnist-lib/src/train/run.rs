@@ -1,21 +1,19 @@
 //! A run from where it stands to its end.
 
-use std::fmt;
 use std::ops::ControlFlow;
-
-use serde::{Deserialize, Serialize};
 
 use super::callbacks::Callback;
 use super::early_stopping::{keep_best, restore_best, stopped_early};
 use super::epoch::train_epoch;
 use super::{averaging, progress};
 use crate::config::FitConfig;
+use crate::dataset::Dataset;
+use crate::error::{Error, Result};
 use crate::files::check_writable;
-use crate::history::History;
+use crate::history::{Ended, History};
 use crate::interrupt::Interruptible;
 use crate::model::{Model, RunPlan};
 use crate::table::counted;
-use crate::{Dataset, Error, Result};
 
 /// What a [`fit`](crate::fit) did.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,38 +22,6 @@ pub struct Run {
     pub history: History,
     /// Why it ended.
     pub ended: Ended,
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ended {
-    /// All epochs are done.
-    Completed,
-    /// Early stopping saw no improvement.
-    StoppedEarly,
-    /// A callback asked for it.
-    ByCallback,
-    /// The interrupt signal: Ctrl-C, or the notebook's Stop button.
-    ///
-    /// The model keeps what it has learned, from the batches of an unfinished epoch as well; that
-    /// epoch is not in the history. The best weights and the average are not put in place yet.
-    /// [`finish`](crate::finish) trains the rest of the run, as if nobody had stopped it.
-    Interrupted,
-}
-
-/// In a sentence, for those who watch.
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Completed => "All epochs are done.",
-            Self::StoppedEarly => "Stopped early: validation no longer improves.",
-            Self::ByCallback => "Stopped by a callback.",
-            Self::Interrupted => {
-                "Interrupted: the model keeps what it has learned. `finish` trains the rest of this \
-                 run; `fit` begins a new run of `config.epochs` more."
-            }
-        })
-    }
 }
 
 /// Refuses what cannot work, before anything changes.

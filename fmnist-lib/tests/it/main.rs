@@ -31,6 +31,8 @@ mod machine;
 mod measures;
 /// The report's summaries, Keras's initialisers.
 mod model;
+/// Which module imports which.
+mod modules;
 /// Notebooks written, run and read by the tests.
 mod notebook;
 /// Every notebook, from top to bottom, with few epochs.

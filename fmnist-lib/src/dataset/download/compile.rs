@@ -6,8 +6,8 @@ use std::process::Command;
 use std::{env, fs};
 
 use super::{process, program, tell};
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
-use crate::{Error, Result};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/download");
 

@@ -17,8 +17,8 @@ use std::thread;
 use self::process::Outcome;
 use self::program::Search;
 use super::{FashionMnist, TrainTest};
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
-use crate::{Error, Result};
 
 /// Has Fashion-MNIST downloaded, and kept in the folder `cache` where that can be written to.
 pub(super) fn download(cache: Option<&Path>) -> Result<TrainTest> {

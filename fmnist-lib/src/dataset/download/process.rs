@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
-use crate::{Error, Result};
 
 /// Between two looks at what goes on elsewhere.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::process;
+use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
-use crate::{Error, Result};
 
 /// What the program is called; its file may have `.exe` behind it.
 pub(super) const NAME: &str = "fmnist-download";

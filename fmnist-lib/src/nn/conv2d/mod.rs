@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sliding::{Pair, Sliding, sliding_layer};
 use super::{Activation, Init, Layer, Pass, Weight};
 use super::{at_least_one, on_cpu_in_f32, without_batch, zeros_around};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use op::ConvOp;
 
 /// `keras.layers.Conv2D`: slides `filters` windows over the image and adds a bias to each sum; by

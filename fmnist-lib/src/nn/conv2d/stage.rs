@@ -3,7 +3,7 @@
 use fmnist_kernels::{self as kernels, Conv, ConvPool, WindowConv, Windows};
 
 use super::Conv2d;
-use crate::Result;
+use crate::error::Result;
 use crate::nn::ending::{Ending, StageDropout};
 use crate::nn::sliding::placed;
 use crate::nn::stage::{Backward, Forward, Place, Stage, Staged};
