@@ -1,6 +1,7 @@
 //! Shows a sweep as it goes: live in a notebook, a bar on a terminal, a line per run elsewhere.
 
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -10,6 +11,7 @@ use super::trial::Planned;
 use crate::config::Verbose;
 use crate::display::{Shown, is_live};
 use crate::error::Result;
+use crate::model::Model;
 use crate::table::escape;
 use crate::train::{Callback, StepRecord};
 
@@ -218,7 +220,7 @@ fn show_table(table: &mut Shown, results: &SweepResults) {
 }
 
 impl Callback for SweepProgress {
-    fn on_step_end(&mut self, step: &StepRecord) -> Result<()> {
+    fn on_step_end(&mut self, _: &Model, step: &StepRecord) -> Result<ControlFlow<()>> {
         let of_run = (step.epoch - 1) as f64 + step.step as f64 / step.steps as f64;
         let behind = self.epochs_behind as f64 + of_run;
         let left = (self.started.elapsed()).mul_f64((self.epochs as f64 / behind - 1.0).max(0.0));
@@ -231,6 +233,6 @@ impl Callback for SweepProgress {
             HumanDuration(left)
         );
         self.show(behind, &text);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }

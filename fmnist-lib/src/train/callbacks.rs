@@ -6,14 +6,45 @@ use crate::error::Result;
 use crate::history::{Ended, EpochRecord};
 use crate::model::Model;
 
-/// Follows a [`fit_with`](crate::fit_with). Its methods do nothing unless written.
+/// Follows a [`fit_with`](crate::fit_with), and may change its learning rate and stop it. The methods do nothing
+/// unless written.
+///
+/// ```
+/// use fmnist_lib::*;
+///
+/// /// Halves the learning rate as soon as the loss of an epoch is below `loss`.
+/// struct Slower {
+///     loss: f32,
+///     factor: f64,
+/// }
+///
+/// impl Callback for Slower {
+///     fn learning_rate(&mut self, _epoch: usize, _step: usize, rate: f64) -> f64 {
+///         rate * self.factor
+///     }
+///
+///     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<std::ops::ControlFlow<()>> {
+///         if record.loss < self.loss {
+///             self.factor = 0.5;
+///         }
+///         Ok(std::ops::ControlFlow::Continue(()))
+///     }
+/// }
+/// ```
 pub trait Callback {
-    /// Called after each step.
+    /// The learning rate of the step that comes next (both counted from 1), which is `rate` by the schedule or by the
+    /// callback before this one.
+    fn learning_rate(&mut self, _epoch: usize, _step: usize, rate: f64) -> f64 {
+        rate
+    }
+
+    /// Called after each step. `Break` ends the run for good, as behind an epoch; the epoch that is not finished is
+    /// not in the history.
     ///
     /// # Errors
     /// An error ends training and becomes the result of `fit_with`.
-    fn on_step_end(&mut self, _record: &StepRecord) -> Result<()> {
-        Ok(())
+    fn on_step_end(&mut self, _model: &Model, _record: &StepRecord) -> Result<ControlFlow<()>> {
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Called after each epoch, when the checkpoint is written. `Break` ends the run for good: neither

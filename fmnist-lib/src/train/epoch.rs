@@ -1,5 +1,6 @@
 //! One epoch of training.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::averaging::{average, with_average};
@@ -8,7 +9,7 @@ use crate::config::FitConfig;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::evaluate::measure;
-use crate::history::{EpochRecord, EpochSoFar};
+use crate::history::{Ended, EpochRecord, EpochSoFar};
 use crate::interrupt::Interruptible;
 use crate::loss::Targets;
 use crate::model::{Model, RunPlan};
@@ -63,7 +64,7 @@ pub(super) fn train_step(
 }
 
 /// Trains an epoch (counted from 1), or what is left of it, and measures the model on `validation`;
-/// `None` where it was interrupted before its last step.
+/// `Break` where it was ended before its last step.
 pub(super) fn train_epoch(
     model: &Model,
     train: &Dataset,
@@ -72,7 +73,7 @@ pub(super) fn train_epoch(
     epoch: usize,
     callbacks: &mut [&mut dyn Callback],
     stop: &Interruptible,
-) -> Result<Option<EpochRecord>> {
+) -> Result<ControlFlow<Ended, EpochRecord>> {
     let config = &plan.config;
     let start = Instant::now();
     let epoch_of_run = epoch - plan.epochs_before - 1;
@@ -88,13 +89,19 @@ pub(super) fn train_epoch(
     let mut so_far = begun.unwrap_or(EpochSoFar::new(train.len(), model.classifies(train)));
     let (steps_before, seconds_before) = (so_far.steps, so_far.seconds);
     let batches = order.chunks(config.batch_size).enumerate();
+    let mut rate = rate_of(steps - 1);
     for (index, indices) in batches.skip(steps_before) {
         let step = Step {
             seed: config.seed,
             epoch,
             step: index + 1,
         };
-        let (loss, correct) = train_step(model, train, indices, config, step, rate_of(index))?;
+        rate = rate_of(index);
+        for callback in &mut *callbacks {
+            rate = callback.learning_rate(epoch, step.step, rate);
+        }
+        check_rate(rate)?;
+        let (loss, correct) = train_step(model, train, indices, config, step, rate)?;
         average(model, plan, epoch_of_run * steps + step.step)?;
 
         so_far.steps = step.step;
@@ -112,11 +119,18 @@ pub(super) fn train_epoch(
             accuracy: so_far.accuracy(),
             images_per_second: so_far.images_per_second(),
         };
+        let mut wanted = ControlFlow::Continue(());
         for callback in &mut *callbacks {
-            callback.on_step_end(&record)?;
+            if callback.on_step_end(model, &record)?.is_break() {
+                wanted = ControlFlow::Break(());
+            }
+        }
+        if wanted.is_break() {
+            model.log().epoch_so_far = None;
+            return Ok(ControlFlow::Break(Ended::ByCallback));
         }
         if stop.requested() && step.step < steps {
-            return Ok(None);
+            return Ok(ControlFlow::Break(Ended::Interrupted));
         }
     }
     let measured = match validation {
@@ -125,14 +139,24 @@ pub(super) fn train_epoch(
         })?),
         _ => None,
     };
-    Ok(Some(EpochRecord {
+    Ok(ControlFlow::Continue(EpochRecord {
         epoch,
         loss: so_far.loss(),
         accuracy: so_far.accuracy(),
         val_loss: measured.as_ref().map(|measured| measured.loss),
         val_accuracy: measured.as_ref().and_then(|measured| measured.accuracy),
-        learning_rate: rate_of(steps - 1),
+        learning_rate: rate,
         seconds: seconds_before + start.elapsed().as_secs_f64(),
         images_per_second: so_far.images_per_second(),
     }))
+}
+
+/// Refuses what a callback has made of the learning rate; 0 is a step that changes nothing.
+fn check_rate(rate: f64) -> Result<()> {
+    if (rate as f32).is_finite() && rate >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "a callback wants a learning rate of {rate}: it must be 0 or more, and fit into an f32"
+    )))
 }

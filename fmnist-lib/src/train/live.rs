@@ -108,7 +108,7 @@ impl Live {
 }
 
 impl Callback for Live {
-    fn on_step_end(&mut self, step: &StepRecord) -> Result<()> {
+    fn on_step_end(&mut self, _: &Model, step: &StepRecord) -> Result<ControlFlow<()>> {
         self.steps += 1;
         self.first_epoch = self.history.epochs.is_empty().then_some(*step);
         if self.bar.is_due(BAR) {
@@ -117,7 +117,7 @@ impl Callback for Live {
         if self.curves.is_due(CURVES) {
             self.show_curves(Some(step))?;
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
@@ -174,7 +174,8 @@ mod tests {
             accuracy: Some(0.5),
             images_per_second: 1.0,
         };
-        live.on_step_end(&step).expect("it is shown");
+        let wanted = live.on_step_end(&model, &step);
+        assert!(wanted.expect("it is shown").is_continue());
         live.show_bar(&step);
     }
 }

@@ -59,7 +59,7 @@ struct Bar {
 }
 
 impl Callback for Bar {
-    fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+    fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
         if record.epoch != self.epoch {
             self.epoch = record.epoch;
             let template = "Epoch {prefix} [{bar:30}] {pos}/{len} {msg} - {eta}";
@@ -74,7 +74,7 @@ impl Callback for Bar {
             record.images_per_second
         ));
         self.bar.set_position(record.step as u64);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_epoch_end(&mut self, _: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {

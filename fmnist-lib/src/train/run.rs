@@ -132,8 +132,9 @@ fn train_epochs(
     let first = model.log().history.epochs.len() + 1;
     let last = plan.last_epoch();
     for epoch in first..=last {
-        let Some(record) = train_epoch(model, train, validation, plan, epoch, told, stop)? else {
-            return Ok(Ended::Interrupted);
+        let record = match train_epoch(model, train, validation, plan, epoch, told, stop)? {
+            ControlFlow::Continue(record) => record,
+            ControlFlow::Break(ended) => return Ok(ended),
         };
         {
             let mut log = model.log();

@@ -69,11 +69,11 @@ pub(crate) fn killed_in(
 ) -> Model {
     struct Kill(usize);
     impl Callback for Kill {
-        fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+        fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
             if (record.epoch, record.step) == (self.0, 2) {
                 return Err(Error::Invalid("killed".into()));
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         }
     }
     let model = small().build(1).unwrap();

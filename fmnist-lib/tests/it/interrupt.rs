@@ -1,4 +1,5 @@
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,11 +111,11 @@ struct Stop {
 }
 
 impl Callback for Stop {
-    fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+    fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
         if (record.epoch, record.step) == (self.epoch, self.step) {
             low_level::raise(SIGINT).unwrap();
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Losses besides cross-entropy, and networks that give something else than scores.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use fmnist_lib::candle_core::{Device, Tensor};
@@ -150,10 +151,14 @@ fn the_loss_goes_on_with_the_run() {
 struct Stopper;
 
 impl fmnist_lib::Callback for Stopper {
-    fn on_step_end(&mut self, record: &fmnist_lib::StepRecord) -> Result<()> {
+    fn on_step_end(
+        &mut self,
+        _: &Model,
+        record: &fmnist_lib::StepRecord,
+    ) -> Result<ControlFlow<()>> {
         match (record.epoch, record.step) {
             (2, 1) => Err(fmnist_lib::Error::Invalid("enough".into())),
-            _ => Ok(()),
+            _ => Ok(ControlFlow::Continue(())),
         }
     }
 }

@@ -6,7 +6,7 @@ use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
     Augmentation, BatchNorm, Callback, Conv2d, Dataset, Dense, Dropout, EarlyStopping, Ended,
     EpochRecord, Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Run,
-    Scaling, Schedule, Sgd, StepRecord, Verbose, ZeroPadding2d, evaluate, fit, fit_with,
+    Scaling, Schedule, Sgd, StepRecord, Verbose, ZeroPadding2d, evaluate, finish, fit, fit_with,
     gradient_noise, one_layer, predict, resume, three_layer, two_layer,
 };
 
@@ -121,9 +121,9 @@ struct Recorder {
 }
 
 impl Callback for Recorder {
-    fn on_step_end(&mut self, record: &StepRecord) -> Result<()> {
+    fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
         self.steps.push(*record);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     fn on_epoch_end(&mut self, model: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
@@ -184,18 +184,18 @@ fn a_model_ends_with_the_average_of_its_weights() {
         step: usize,
     }
     impl Callback for Average<'_> {
-        fn on_step_end(&mut self, _: &StepRecord) -> Result<()> {
+        fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
             let now = first_weights(self.model);
             self.step += 1;
             if self.step == 1 {
                 self.values = now;
-                return Ok(());
+                return Ok(ControlFlow::Continue(()));
             }
             let momentum = f64::min(0.8, (1 + self.step) as f64 / (10 + self.step) as f64);
             for (average, now) in self.values.iter_mut().zip(now) {
                 *average = momentum * *average + (1.0 - momentum) * now;
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         }
     }
     let (data, validation) = (striped(200, 6), striped(40, 7));
@@ -794,9 +794,9 @@ fn a_step_that_is_not_finite_changes_nothing() {
     }
     struct LastStep<'a>(&'a Model, Vec<u32>);
     impl Callback for LastStep<'_> {
-        fn on_step_end(&mut self, _: &StepRecord) -> Result<()> {
+        fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
             self.1 = bits(self.0);
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         }
     }
     let normalised = ModelSpec::new("normalised")
@@ -856,4 +856,79 @@ fn a_range_test_needs_images() {
             .to_string()
             .contains("no training images")
     );
+}
+
+/// Halves the rate of every second step, and ends the run in the middle of an epoch.
+struct Hands {
+    rates: Vec<f64>,
+    last: (usize, usize),
+}
+
+impl Callback for Hands {
+    fn learning_rate(&mut self, _: usize, step: usize, rate: f64) -> f64 {
+        self.rates.push(if step.is_multiple_of(2) {
+            rate / 2.0
+        } else {
+            rate
+        });
+        self.rates[self.rates.len() - 1]
+    }
+
+    fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
+        Ok(match (record.epoch, record.step) == self.last {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    }
+}
+
+#[test]
+fn callbacks_change_the_rate_and_stop_within_an_epoch() {
+    let data = striped(40, 1);
+    let config = || quiet(3).batch_size(10).optimizer(Sgd::new(), 0.1);
+    let model = small().build(1).unwrap();
+    let mut hands = Hands {
+        rates: Vec::new(),
+        last: (2, 3),
+    };
+    let run = fit_with(&model, &data, &data, config(), &mut [&mut hands]).unwrap();
+    assert_eq!(
+        (run.ended, run.history.epochs.len()),
+        (Ended::ByCallback, 1)
+    );
+    assert_eq!(run.history.epochs[0].learning_rate, 0.05);
+    assert_eq!(hands.rates, [0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1]);
+    let before = bits(&model);
+    let rest = finish(&model, &data, &data).unwrap();
+    assert_eq!((rest.ended, bits(&model)), (Ended::ByCallback, before));
+
+    let one_step = |factor: f64| {
+        let model = small().build(1).unwrap();
+        let mut constant = Constant(factor);
+        let config = quiet(1).batch_size(40).optimizer(Sgd::new(), 0.1);
+        fit_with(&model, &data, None, config, &mut [&mut constant]).unwrap();
+        bits(&model)
+    };
+    let halved = small().build(1).unwrap();
+    let config = quiet(1).batch_size(40).optimizer(Sgd::new(), 0.05);
+    fit(&halved, &data, None, config).unwrap();
+    assert_eq!(one_step(0.5), bits(&halved));
+    assert_eq!(one_step(0.0), bits(&small().build(1).unwrap()));
+
+    let model = small().build(1).unwrap();
+    let config = quiet(1);
+    let told = fit_with(&model, &data, None, config, &mut [&mut Constant(f64::NAN)]);
+    assert!(
+        told.unwrap_err()
+            .to_string()
+            .contains("a learning rate of NaN")
+    );
+}
+
+struct Constant(f64);
+
+impl Callback for Constant {
+    fn learning_rate(&mut self, _: usize, _: usize, rate: f64) -> f64 {
+        rate * self.0
+    }
 }
