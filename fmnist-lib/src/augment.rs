@@ -24,6 +24,7 @@ use crate::stored::is_default;
 /// # let _ = config;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Augmentation {
     flip: bool,
     shift: usize,

@@ -12,6 +12,7 @@ use crate::table::counted;
 
 /// Which images train and which validate.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Split {
     train_fraction: f64,
     seed: u64,

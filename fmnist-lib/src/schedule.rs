@@ -13,6 +13,7 @@ const LOWER: f64 = 1e-4;
 /// How the learning rate changes, from epoch to epoch or, where it does so smoothly, from step to
 /// step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub enum Schedule {
     /// Always the same.
     #[default]

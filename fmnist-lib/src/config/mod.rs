@@ -22,6 +22,7 @@ use crate::stored::is_default;
 /// assert_eq!(config.batch_size, 512);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct FitConfig {
     /// Epochs to train, on top of what the model has seen before. Default 50.
     pub epochs: usize,

@@ -214,6 +214,7 @@ impl Dataset {
     }
 
     /// The first `count` images, or all where there are fewer.
+    #[must_use]
     pub fn take(&self, count: usize) -> Self {
         let count = count.min(self.len());
         Self {
@@ -224,6 +225,7 @@ impl Dataset {
     }
 
     /// All images mirrored, left to right, with their labels.
+    #[must_use]
     pub fn mirrored(&self) -> Self {
         let [_, width, channels] = self.shape();
         let rows = self.images.chunks(width * channels);

@@ -30,6 +30,7 @@ use crate::nn::{AnyLayer, Layer, Merge};
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Block {
     pub(crate) parts: Vec<Part>,
 }

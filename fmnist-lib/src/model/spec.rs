@@ -23,6 +23,7 @@ use crate::scaling::Scaling;
 /// # Ok::<(), fmnist_lib::Error>(())
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct ModelSpec {
     name: String,
     pub(super) input: Vec<usize>,

@@ -11,6 +11,7 @@ use crate::error::Result;
 /// and columns that do not fill a window are left out, unless said otherwise. What lies outside of the
 /// image is not counted, as in Keras; PyTorch counts zeros there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct AvgPool2d {
     #[serde(rename = "size")]
     pool_size: Pair,

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 /// While training it measures mean and variance over the batch, and follows them with moving means;
 /// when evaluating it uses these. A dense layer's outputs are channels too.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct BatchNorm {
     pub(crate) momentum: f64,
     pub(crate) epsilon: f64,

@@ -13,6 +13,7 @@ use crate::error::Result;
 /// each sum; by default windows of 3×3, one pixel apart. With `strides(2)` and [`same`](Self::same) both sides
 /// double: the way back from a [`Conv2d`](super::Conv2d) with these strides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Conv2dTranspose {
     filters: usize,
     kernel_size: Pair,

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// `keras.layers.Dense`: every output is a weighted sum of all inputs, plus a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Dense {
     pub(crate) units: usize,
     pub(crate) activation: Activation,

@@ -13,6 +13,7 @@ use crate::error::Result;
 /// windows of 3×3, one pixel at a time, without padding ("valid"). A 1×1 [`Conv2d`](super::Conv2d)
 /// behind it makes a separable convolution (Howard et al., 2017).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct DepthwiseConv2d {
     #[serde(rename = "size")]
     kernel_size: Pair,

@@ -10,6 +10,7 @@ use crate::error::Result;
 /// the mean `beta` and the deviation `gamma`, both learned (Ba et al., 2016). Training and evaluation
 /// do the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct LayerNorm {
     epsilon: f64,
 }

@@ -11,6 +11,7 @@ use crate::error::Result;
 /// and rows and columns that do not fill a window are left out, unless said otherwise. Where several
 /// values tie, the first (row by row) receives the gradient, as in TensorFlow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct MaxPool2d {
     #[serde(rename = "size")]
     pool_size: Pair,

@@ -101,6 +101,7 @@ pub trait Layer: Debug + Send + Sync {
 
 /// A weight before it has a value.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Weight {
     /// `kernel`, `bias`…
     pub name: &'static str,

@@ -6,6 +6,7 @@ use crate::error::Result;
 
 /// Adadelta (Zeiler, 2012; `keras.optimizers.Adadelta`): steps of the size of earlier steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Adadelta {
     rho: f64,
     epsilon: f64,

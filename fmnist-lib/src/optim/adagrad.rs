@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 /// Adagrad (Duchi et al., 2011; `keras.optimizers.Adagrad`): the gradient over the root of the sum of its
 /// squares so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Adagrad {
     initial: f64,
     epsilon: f64,

@@ -8,6 +8,7 @@ use crate::error::Result;
 /// Adam (Kingma & Ba, 2015; `keras.optimizers.Adam`), with the paper's "epsilon hat". With
 /// [`FitConfig::weight_decay`](crate::FitConfig::weight_decay) it is Keras's `AdamW`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Adam {
     beta1: f64,
     beta2: f64,

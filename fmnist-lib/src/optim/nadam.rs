@@ -6,6 +6,7 @@ use crate::error::Result;
 
 /// Adam with Nesterov's momentum (Dozat, 2016; `keras.optimizers.Nadam`).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Nadam {
     beta1: f64,
     beta2: f64,

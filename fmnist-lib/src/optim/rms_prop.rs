@@ -7,6 +7,7 @@ use crate::error::Result;
 /// RMSprop (Hinton, 2012; `keras.optimizers.RMSprop`): the gradient over the root of a moving mean of its
 /// square; with momentum as [`Sgd`](super::Sgd) has it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct RmsProp {
     rho: f64,
     momentum: f64,

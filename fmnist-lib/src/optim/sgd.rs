@@ -8,6 +8,7 @@ use crate::error::Result;
 /// Stochastic gradient descent (`keras.optimizers.SGD`): `w -= rate * g`; with momentum,
 /// `v = momentum * v - rate * g` and `w += v`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Sgd {
     momentum: f64,
     nesterov: bool,

@@ -27,12 +27,14 @@ impl Axes {
     }
 
     /// Lays out x by its logarithm: equal distances are equal factors.
+    #[must_use]
     pub fn log_x(mut self) -> Self {
         self.scales[0] = Scale::Log;
         self
     }
 
     /// Lays out y by its logarithm.
+    #[must_use]
     pub fn log_y(mut self) -> Self {
         self.scales[1] = Scale::Log;
         self

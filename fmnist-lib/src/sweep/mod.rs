@@ -74,6 +74,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Sweep {
     folder: PathBuf,
     seeds: Vec<u64>,

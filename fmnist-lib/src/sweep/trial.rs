@@ -14,6 +14,7 @@ use crate::preprocess::Split;
 
 /// A network and how to train it, under a name.
 #[derive(Clone, Debug)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Trial {
     pub(super) name: String,
     pub(super) spec: ModelSpec,

@@ -14,6 +14,7 @@ use op::ConvOp;
 /// `keras.layers.Conv2D`: slides `filters` windows over the image and adds a bias to each sum; by
 /// default windows of 3×3, one pixel at a time, without padding ("valid").
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[must_use = "a setting gives back the changed value"]
 pub struct Conv2d {
     filters: usize,
     #[serde(rename = "window")]
