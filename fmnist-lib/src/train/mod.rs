@@ -31,7 +31,7 @@ use crate::model::Model;
 /// To go on with a run that was stopped, call [`finish`] instead.
 ///
 /// The interrupt signal (Ctrl-C, or the Stop button of a notebook that `notebooks/start.sh` serves)
-/// ends it after the current batch: it returns as usual, with [`Ended::Interrupted`].
+/// ends it after the current batch: it returns as usual, with [`Ended::Interrupted`](crate::Ended::Interrupted).
 ///
 /// # Errors
 /// [`Error::Diverged`] when the loss or a gradient becomes NaN or infinite, before that step changes
