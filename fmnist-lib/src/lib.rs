@@ -106,8 +106,8 @@ pub use scaling::Scaling;
 pub use schedule::Schedule;
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    Callback, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with, gradient_noise,
-    range_test, resume,
+    BatchResult, Callback, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with,
+    gradient_noise, range_test, resume, train_on_batch,
 };
 
 #[doc(hidden)] // for the fuzz target and the tests

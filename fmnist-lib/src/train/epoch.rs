@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use candle_core::Tensor;
+
 use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
 use crate::config::FitConfig;
@@ -17,28 +19,38 @@ use crate::nn::Step;
 use crate::optim::add_l2;
 use crate::preprocess::{augmented_batch, shuffled};
 
-/// One step of the optimiser on the images at `indices`: their mean loss before it, and how many of them were
-/// classified correctly, by a network that classifies.
-pub(super) fn train_step(
+/// The images at `indices`, scaled and augmented as in epoch `epoch`, and their labels.
+pub(super) fn inputs(
     model: &Model,
     train: &Dataset,
     indices: &[usize],
     config: &FitConfig,
-    step: Step,
-    rate: f64,
-) -> Result<(f32, Option<usize>)> {
-    let (images, labels) = augmented_batch(
+    epoch: usize,
+) -> Result<(Tensor, Tensor)> {
+    augmented_batch(
         train,
         indices,
         model.spec().input_scaling(),
         &config.augmentation,
-        (config.seed, step.epoch),
+        (config.seed, epoch),
         model.device(),
-    )?;
+    )
+}
+
+/// One step of the optimiser on some images: their mean loss before it, and how many of them were classified
+/// correctly, by a network that classifies.
+pub(super) fn train_step(
+    model: &Model,
+    (images, labels): (&Tensor, &Tensor),
+    classes: usize,
+    config: &FitConfig,
+    step: Step,
+    rate: f64,
+) -> Result<(f32, Option<usize>)> {
     let targets = Targets {
-        labels: &labels,
-        images: &images,
-        classes: train.classes(),
+        labels,
+        images,
+        classes,
     };
     let mut gradients = model.gradients(&targets, &*config.training_loss(), step)?;
     if config.l2 > 0.0 {
@@ -101,7 +113,9 @@ pub(super) fn train_epoch(
             rate = callback.learning_rate(epoch, step.step, rate);
         }
         check_rate(rate)?;
-        let (loss, correct) = train_step(model, train, indices, config, step, rate)?;
+        let (images, labels) = inputs(model, train, indices, config, epoch)?;
+        let batch = (&images, &labels);
+        let (loss, correct) = train_step(model, batch, train.classes(), config, step, rate)?;
         average(model, plan, epoch_of_run * steps + step.step)?;
 
         so_far.steps = step.step;
@@ -152,7 +166,7 @@ pub(super) fn train_epoch(
 }
 
 /// Refuses what a callback has made of the learning rate; 0 is a step that changes nothing.
-fn check_rate(rate: f64) -> Result<()> {
+pub(super) fn check_rate(rate: f64) -> Result<()> {
     if (rate as f32).is_finite() && rate >= 0.0 {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod early_stopping;
 mod epoch;
 mod gradient_noise;
 mod live;
+mod on_batch;
 mod progress;
 mod range_test;
 mod run;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub use callbacks::{Callback, StepRecord};
 pub use gradient_noise::{GradientNoise, gradient_noise};
+pub use on_batch::{BatchResult, train_on_batch};
 pub use range_test::range_test;
 pub use run::Run;
 use run::{check, check_same_data, run};

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::epoch::train_step;
+use super::epoch::{inputs, train_step};
 use super::run::check_training;
 use crate::config::FitConfig;
 use crate::dataset::Dataset;
@@ -55,7 +55,9 @@ pub fn range_test(
             epoch: 1,
             step: index + 1,
         };
-        let loss = match train_step(&model, train, indices, config, step, rate) {
+        let (images, labels) = inputs(&model, train, indices, config, step.epoch)?;
+        let batch = (&images, &labels);
+        let loss = match train_step(&model, batch, train.classes(), config, step, rate) {
             Ok((loss, _)) => f64::from(loss),
             Err(Error::Diverged { .. }) => break,
             Err(error) => return Err(error),

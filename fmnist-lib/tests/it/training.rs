@@ -7,7 +7,7 @@ use fmnist_lib::{
     Augmentation, BatchNorm, Callback, Conv2d, Dataset, Dense, Dropout, EarlyStopping, Ended,
     EpochRecord, Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Run,
     Scaling, Schedule, Sgd, StepRecord, Verbose, ZeroPadding2d, evaluate, finish, fit, fit_with,
-    gradient_noise, one_layer, predict, resume, three_layer, two_layer,
+    gradient_noise, one_layer, predict, resume, three_layer, train_on_batch, two_layer,
 };
 
 use crate::striped;
@@ -931,4 +931,30 @@ impl Callback for Constant {
     fn learning_rate(&mut self, _: usize, _: usize, rate: f64) -> f64 {
         rate * self.0
     }
+}
+
+#[test]
+fn a_training_loop_of_ones_own_makes_the_steps_of_fit() {
+    let data = striped(45, 1);
+    let config = quiet(1).batch_size(10).seed(7).learning_rate(0.01);
+    let (ours, own) = (small().build(1).unwrap(), small().build(1).unwrap());
+    let run = fit(&ours, &data, None, config.clone()).unwrap();
+    let (mut loss, mut right) = (0.0, 0.0);
+    for batch in data.batches(10, 7, 1) {
+        let result = train_on_batch(&own, &batch, &config).unwrap();
+        loss += f64::from(result.loss) * batch.len() as f64;
+        right += f64::from(result.accuracy.unwrap()) * batch.len() as f64;
+    }
+    assert_eq!(bits(&own), bits(&ours));
+    let record = &run.history.epochs[0];
+    assert!((loss / 45.0 - f64::from(record.loss)).abs() < 1e-6);
+    assert!((right / 45.0 - f64::from(record.accuracy.unwrap())).abs() < 1e-6);
+    assert_eq!(data.batches(0, 7, 1).count(), 0);
+    assert_eq!(data.take(0).batches(10, 7, 1).count(), 0);
+    let seen: usize = data
+        .batches(usize::MAX, 7, 2)
+        .map(|batch| batch.len())
+        .sum();
+    assert_eq!(seen, 45);
+    assert!(train_on_batch(&own, &data.take(0), &config).is_err());
 }
