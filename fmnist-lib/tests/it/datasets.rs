@@ -170,11 +170,11 @@ fn what_does_not_fit_together_is_refused_with_a_remedy() {
     let ten = one_layer().input([12, 10, 3]).build(1).unwrap();
     let found = refusal(fit(&ten, &data, None, FitConfig::default()));
     assert!(
-        found.contains("gives [10] for each image; its last layer, Output,"),
+        found.contains("with the last layer Output: it gives [10] for each image"),
         "{found}"
     );
     assert!(
-        found.ends_with("one for each class, as Dense::new(3) does"),
+        found.ends_with("one for each class, as Dense::new(3) gives them"),
         "{found}"
     );
     let said = predict(&model, &data).unwrap();
