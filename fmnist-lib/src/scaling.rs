@@ -156,6 +156,11 @@ impl Dataset {
                 images.dims()
             )));
         };
+        if [height, width, channels].contains(&0) {
+            return Err(Error::Invalid(format!(
+                "images need at least one pixel, not a shape of {height}x{width}x{channels}"
+            )));
+        }
         if count != self.len() {
             return Err(Error::Invalid(format!(
                 "{} cannot be drawn as {}",

@@ -22,8 +22,9 @@ class Cell:
         self.idents, self.request, self.number, self.head = idents, request, number, head
         self.header, self.code = request["header"], request["content"]["code"]
         self.prepared = None  # what evcxr gets in its place
-        # By Stop: whether it was pressed, what was stopped and when, and whether the cell still runs long after that.
-        self.pressed, self.stopped, self.stopped_at, self.not_ended = False, None, 0, False
+        # By Stop: how often it had an effect, what was stopped and when, and whether the cell still runs long after that.
+        self.pressed, self.stopped, self.stopped_at, self.not_ended = 0, None, 0, False
+        self.loads = False  # whether there may be another set of dependencies since the code that ran before
         self.reply = self.idle = None  # held back until all is known
         self.errors = []
         self.began, self.panicked, self.left, self.ended = False, False, False, False
@@ -52,6 +53,7 @@ class Cells:
         self.relay, self.waiting, self.running, self.hidden = relay, deque(), None, None
         self.number = 0
         self.info = None  # what the kernel says of itself
+        self.loaded = False  # whether a cell with nothing but commands has just run
         self.sources, self.output = Sources(), Output(self)
 
     # From Jupyter.
@@ -93,8 +95,9 @@ class Cells:
 
     def start(self, cell):
         if not cell.is_code:
-            cell.prepared = Prepared(cell.code)
+            cell.prepared, self.loaded = Prepared(cell.code), True
             return self.send(cell)
+        cell.loads, self.loaded = self.loaded or cell.head > 0 or ".await" in cell.code, False
         cell.prepared = self.sources.prepare(cell.code, cell.head)
         changed = self.sources.redefined(cell.prepared)
         if changed:
@@ -174,7 +177,7 @@ class Cells:
             if kind != "stream":  # the end of a hidden request's
                 self.relay.publish(message)
         elif kind == "stream":  # of evcxr itself: it says what went wrong behind the scenes
-            self.output.text(content["name"], errors.with_reason(content["text"], cell).encode())
+            self.output.text(content["name"], content["text"].encode())
         elif kind == "error":
             cell.errors.append(content)
         elif kind == "status" and content["execution_state"] == "idle":
@@ -190,8 +193,10 @@ class Cells:
     def streamed(self, kind, content):
         """From the process that runs the cells; see PROTOCOL.md for the kinds."""
         cell = self.running
-        if kind in (b"o", b"e"):
-            self.output.text("stdout" if kind == b"o" else "stderr", content)
+        if kind == b"o":
+            self.output.text("stdout", content)
+        elif kind == b"e":
+            self.output.text("stderr", errors.with_reason(content) if cell and cell.loads else content)
         elif kind == b"C":
             self.output.content(content)
         elif kind == b"D":

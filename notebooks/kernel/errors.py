@@ -14,9 +14,9 @@ ALLOCATION = re.compile(r"^(memory allocation of \d+ bytes failed)\n.*", re.MULT
 BACKTRACE = re.compile(r"^ +\d+: .*\n?|^ +at .*\n?", re.MULTILINE)  # of an error of Candle's
 DIED = re.compile(r"(.*?)Subprocess terminated with status: (.*)", re.DOTALL)
 LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
-REDEFINED = re.compile(r"The type of the variable (\S+) was redefined, so was lost\.")
-OTHER_TYPES = (r"The variable \1 is lost: with one dependency more, the types that a notebook defines are other types to the "
-               r"compiler. Load all dependencies in the first cell. (The first `.await` loads one as well.)")
+REDEFINED = re.compile(rb"The type of the variable (\S+) was redefined, so was lost\.")
+OTHER_TYPES = (rb"The variable \1 is lost: with one dependency more, the types that a notebook defines are other types to the "
+               rb"compiler. Load all dependencies in the first cell. (The first `.await` loads one as well.)")
 LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace = true }"
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
@@ -65,6 +65,8 @@ def error(name, value, *more):
 def cause(status, output):
     """What a process that ended so will have died of."""
     said = short(output.take_stderr()).strip()
+    if "SIGKILL" in status or "SIGSEGV" in status:
+        output.publish_text("stderr", said)
     if "SIGKILL" in status:
         return ["Most likely it took more memory than there is: lower the batch size, or keep fewer models."]
     if "SIGSEGV" in status:
@@ -98,10 +100,9 @@ def short(text):
     return ALLOCATION.sub(r"\1\n", text)
 
 
-def with_reason(text, cell):
-    """What evcxr says of variables, where another set of dependencies has cost them."""
-    loads = cell.head or ".await" in cell.code
-    return REDEFINED.sub(OTHER_TYPES, text) if loads else text
+def with_reason(said):
+    """What the process of the cells says of variables, where another set of dependencies has cost them."""
+    return REDEFINED.sub(OTHER_TYPES, said)
 
 
 def where(panic):

@@ -2,8 +2,9 @@
 
 evcxr itself answers Stop by killing the process that runs the cells, and every variable with it.
 Here that process gets SIGINT, which ends it as well, unless `fit` or `evaluate` has taken the signal:
-they return at the next batch. Only a cell that has been asked, and was told that it has not ended, is ended by
-force. A cell that waits for input gets the end of it instead. A compiler that is still at work is stopped in the
+they return at the next batch. Only after a word that a cell has not ended does another Stop reach it: the same
+signal, which the library takes for the end of the process unless another training has begun meanwhile, and in the end
+SIGKILL. A cell that waits for input gets the end of it instead. A compiler that is still at work is stopped in the
 place of the cell.
 """
 
@@ -15,8 +16,9 @@ import psutil
 COMPILING, RUNNING, INPUT = "compiling", "running", "input"
 GRACE = 3  # seconds in which a cell is to end
 NOT_ENDED = b"""
-The cell has been told to stop and still runs. A training returns after the batch that it is at: wait for it.
-Press Stop again to end the process that runs the cells. All variables are then lost.
+The cell has been told to stop and still runs. A training returns after the batch that it is at; in a loop, the next
+one then begins. Press Stop again for what runs now. Where that does not listen, the process of the cells ends, and all
+variables are lost.
 """
 
 
@@ -32,12 +34,13 @@ class Interrupt:
         """Stop `cell`, the one that runs, or None. Somebody who presses once more out of impatience loses nothing."""
         if cell is None:
             return
-        if cell.stopped != RUNNING:
-            cell.pressed, cell.stopped, self.wanted = True, None, cell
+        if cell.stopped in (None, INPUT):
+            cell.pressed, cell.stopped, self.wanted = 1, None, cell
             self.press_on(cell)
         elif cell.not_ended and not cell.ended:
+            cell.pressed, cell.not_ended, cell.stopped_at = cell.pressed + 1, False, time.monotonic()
             self.killed = self.streams.process
-            send(self.killed, signal.SIGKILL)
+            send(self.killed, signal.SIGINT if cell.pressed < 3 else signal.SIGKILL)
 
     def press_on(self, cell):
         """Does what was wanted as soon as there is something to stop: between its compilation and

@@ -18,8 +18,10 @@ use crate::error::Result;
 /// How far the outputs of a network are from what they should be (`keras.losses`). Implement it to add your own.
 ///
 /// ```
+/// use std::sync::Arc;
+///
 /// use candle_core::Tensor;
-/// use fmnist_lib::{Loss, Result, Targets, candle_core};
+/// use fmnist_lib::{AnyLoss, FitConfig, Loss, Result, Targets, candle_core};
 ///
 /// /// `keras.losses.MeanAbsoluteError`.
 /// #[derive(Debug)]
@@ -30,6 +32,9 @@ use crate::error::Result;
 ///         Ok((outputs - targets.like(outputs)?)?.abs()?.mean_all()?)
 ///     }
 /// }
+///
+/// let config = FitConfig::default().loss(AnyLoss::Custom(Arc::new(MeanAbsoluteError)));
+/// # let _ = config;
 /// ```
 pub trait Loss: Debug + Send + Sync {
     /// The mean over a batch, a tensor without dimensions. Gradients are Candle's of the operations that are used.

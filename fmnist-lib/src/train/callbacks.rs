@@ -38,7 +38,7 @@ pub trait Callback {
         rate
     }
 
-    /// Called after each step. `Break` ends the run for good, as behind an epoch; the epoch that is not finished is
+    /// Called after each step. `Break` ends the run for good, as behind an epoch; an epoch that is not finished is
     /// not in the history.
     ///
     /// # Errors

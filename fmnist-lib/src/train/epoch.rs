@@ -76,7 +76,7 @@ pub(super) fn train_step(
 }
 
 /// Trains an epoch (counted from 1), or what is left of it, and measures the model on `validation`;
-/// `Break` where it was ended before its last step.
+/// `Break` where it was ended before its last step. Beside the record: what callbacks wanted at the last step.
 pub(super) fn train_epoch(
     model: &Model,
     train: &Dataset,
@@ -85,7 +85,7 @@ pub(super) fn train_epoch(
     epoch: usize,
     callbacks: &mut [&mut dyn Callback],
     stop: &Interruptible,
-) -> Result<ControlFlow<Ended, EpochRecord>> {
+) -> Result<ControlFlow<Ended, (EpochRecord, ControlFlow<()>)>> {
     let config = &plan.config;
     let start = Instant::now();
     let epoch_of_run = epoch - plan.epochs_before - 1;
@@ -102,6 +102,7 @@ pub(super) fn train_epoch(
     let (steps_before, seconds_before) = (so_far.steps, so_far.seconds);
     let batches = order.chunks(config.batch_size).enumerate();
     let mut rate = rate_of(steps - 1);
+    let mut wanted = ControlFlow::Continue(());
     for (index, indices) in batches.skip(steps_before) {
         let step = Step {
             seed: config.seed,
@@ -133,13 +134,13 @@ pub(super) fn train_epoch(
             accuracy: so_far.accuracy(),
             images_per_second: so_far.images_per_second(),
         };
-        let mut wanted = ControlFlow::Continue(());
         for callback in &mut *callbacks {
             if callback.on_step_end(model, &record)?.is_break() {
                 wanted = ControlFlow::Break(());
             }
         }
-        if wanted.is_break() {
+        // Behind the last step there is a whole epoch to record.
+        if wanted.is_break() && step.step < steps {
             model.log().epoch_so_far = None;
             return Ok(ControlFlow::Break(Ended::ByCallback));
         }
@@ -153,7 +154,7 @@ pub(super) fn train_epoch(
         })?),
         _ => None,
     };
-    Ok(ControlFlow::Continue(EpochRecord {
+    let record = EpochRecord {
         epoch,
         loss: so_far.loss(),
         accuracy: so_far.accuracy(),
@@ -162,7 +163,8 @@ pub(super) fn train_epoch(
         learning_rate: rate,
         seconds: seconds_before + start.elapsed().as_secs_f64(),
         images_per_second: so_far.images_per_second(),
-    }))
+    };
+    Ok(ControlFlow::Continue((record, wanted)))
 }
 
 /// Refuses what a callback has made of the learning rate; 0 is a step that changes nothing.

@@ -25,7 +25,7 @@ use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
 
-/// Trains `model` on `train` by cross-entropy and the optimiser of `config`, and measures it on
+/// Trains `model` on `train` by the loss and the optimiser of `config`, and measures it on
 /// `validation` (a `&Dataset`, or `None`) after each epoch.
 ///
 /// A model that was trained before is trained for `config.epochs` more, as in Keras: its optimiser

@@ -4,7 +4,8 @@ use super::epoch::{check_rate, inputs, train_step};
 use super::run::check_training;
 use crate::config::FitConfig;
 use crate::dataset::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::interrupt::Interruptible;
 use crate::model::Model;
 use crate::nn::Step;
 use crate::preprocess::shuffled;
@@ -19,8 +20,8 @@ pub struct BatchResult {
 }
 
 /// One step on all images of `batch`, at the learning rate of `config`: Keras's `train_on_batch`. Loss, optimiser,
-/// decay, clipping, augmentation and seed are those of `config`; its epochs, schedule and files play no part. The
-/// model's history does not grow.
+/// decay, clipping, augmentation and seed are those of `config`; its epochs, schedule, early stopping and files play no
+/// part. The model's history does not grow.
 ///
 /// ```
 /// use fmnist_lib::*;
@@ -37,11 +38,19 @@ pub struct BatchResult {
 /// ```
 ///
 /// # Errors
-/// As for [`fit`](crate::fit).
+/// As for [`fit`](crate::fit); when `config` wants an average of the weights, which only `fit` keeps; and
+/// [`Error::Interrupted`] where Ctrl-C or a notebook's Stop came during the step, which is done then.
 pub fn train_on_batch(model: &Model, batch: &Dataset, config: &FitConfig) -> Result<BatchResult> {
     check_training(model, config, batch)?;
     check_rate(config.learning_rate)?;
+    if config.ema_momentum.is_some() {
+        return Err(Error::Invalid(
+            "train_on_batch keeps no average of the weights: leave out ema_momentum, or call fit"
+                .into(),
+        ));
+    }
     let _training = model.lock_training()?;
+    let stop = Interruptible::begin();
     let number = model.optimizer().steps + 1;
     let step = Step {
         seed: config.seed,
@@ -53,6 +62,9 @@ pub fn train_on_batch(model: &Model, batch: &Dataset, config: &FitConfig) -> Res
     let (images, labels) = inputs(model, batch, &indices, config, number)?;
     let (pair, rate) = ((&images, &labels), config.learning_rate);
     let (loss, correct) = train_step(model, pair, batch.classes(), config, step, rate)?;
+    if stop.requested() {
+        return Err(Error::Interrupted);
+    }
     Ok(BatchResult {
         loss,
         accuracy: correct.map(|correct| correct as f32 / batch.len() as f32),

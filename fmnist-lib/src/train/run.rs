@@ -132,8 +132,9 @@ fn train_epochs(
     let first = model.log().history.epochs.len() + 1;
     let last = plan.last_epoch();
     for epoch in first..=last {
-        let record = match train_epoch(model, train, validation, plan, epoch, told, stop)? {
-            ControlFlow::Continue(record) => record,
+        let epoch_end = train_epoch(model, train, validation, plan, epoch, told, stop)?;
+        let (record, mut wanted) = match epoch_end {
+            ControlFlow::Continue(end) => end,
             ControlFlow::Break(ended) => return Ok(ended),
         };
         {
@@ -148,7 +149,6 @@ fn train_epochs(
         if let Some(path) = &plan.config.csv {
             model.history().save_csv(path)?;
         }
-        let mut wanted = ControlFlow::Continue(());
         for callback in &mut *told {
             if callback.on_epoch_end(model, &record)?.is_break() {
                 wanted = ControlFlow::Break(());

@@ -97,6 +97,7 @@ fn outputs_become_images_again() {
         "3 images cannot be drawn as 2"
     );
     assert!(refused(&zeros(&[3, 10])).contains("not [3, 10]"));
+    assert!(refused(&zeros(&[3, 0, 28, 1])).contains("at least one pixel"));
 }
 
 /// The squared error as a user would write it.
@@ -210,7 +211,7 @@ fn what_cannot_be_compared_is_refused_before_the_first_step() {
     );
 }
 
-/// Each setting has an influence on a sweep's key, and files from before there was a choice keep theirs.
+/// Files from before there was a choice are as they were.
 #[test]
 fn settings_without_another_loss_are_written_as_before() {
     let json = serde_json::to_string(&FitConfig::default()).unwrap();

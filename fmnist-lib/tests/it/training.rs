@@ -899,6 +899,16 @@ fn callbacks_change_the_rate_and_stop_within_an_epoch() {
     assert_eq!(run.history.epochs[0].learning_rate, 0.05);
     assert_eq!(hands.rates, [0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1]);
     let before = bits(&model);
+    let whole = small().build(1).unwrap();
+    let mut at_last_step = Hands {
+        rates: Vec::new(),
+        last: (2, 4),
+    };
+    let run = fit_with(&whole, &data, &data, config(), &mut [&mut at_last_step]).unwrap();
+    assert_eq!(
+        (run.ended, run.history.epochs.len()),
+        (Ended::ByCallback, 2)
+    );
     let rest = finish(&model, &data, &data).unwrap();
     assert_eq!((rest.ended, bits(&model)), (Ended::ByCallback, before));
 
@@ -957,4 +967,11 @@ fn a_training_loop_of_ones_own_makes_the_steps_of_fit() {
         .sum();
     assert_eq!(seen, 45);
     assert!(train_on_batch(&own, &data.take(0), &config).is_err());
+    let averaged = train_on_batch(&own, &data, &config.ema_momentum(0.9));
+    assert!(
+        averaged
+            .unwrap_err()
+            .to_string()
+            .contains("leave out ema_momentum")
+    );
 }

@@ -259,6 +259,12 @@ class TestSource(KernelTest):
         result = self.run_cell("// one\nstruct Two;\nimpl Two { fn three() {} }\nlet four: u8 = \"five\";")
         self.assertIn("4 │", result.error)
 
+    def test_a_variable_that_a_dependency_costs(self):
+        for number, cells in enumerate([[":dep itoa = \"1\"\nprintln!(\"loaded\");"], [":dep ryu = \"1\"", "println!(\"loaded\");"]]):
+            self.run_cell(f"struct Own{number}(u8);\nlet own{number} = Own{number}(1);").expect()
+            said = "".join(self.run_cell(code).stderr for code in cells)
+            self.assertIn(f"The variable own{number} is lost: with one dependency more", said)
+
     def test_our_names_appear_nowhere(self):
         self.run_cell("struct Named;\nimpl Named { fn name() -> u8 { 1 } }\nlet name = Named::name();").expect()
         self.assertNotIn("__", self.run_cell(":vars").value["text/plain"])

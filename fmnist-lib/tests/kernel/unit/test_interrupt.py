@@ -56,6 +56,10 @@ class TestInterrupt(unittest.TestCase):
                 self.interrupt.press_on(self.cell)
             self.assertEqual(self.said, [interrupt.NOT_ENDED])
             self.interrupt.press(self.cell)
+            self.stops()  # a training that has begun meanwhile would end by this
+            time.sleep(0.01)
+            self.interrupt.press_on(self.cell)
+            self.interrupt.press(self.cell)
         self.assertEqual(self.streams.process.wait(10), -signal.SIGKILL)
         self.assertIs(self.interrupt.killed, self.streams.process)
 
@@ -77,6 +81,13 @@ class TestInterrupt(unittest.TestCase):
         self.cell.begin()
         self.interrupt.press_on(self.cell)
         self.stops()
+
+    def test_a_compilation_is_stopped_once(self):
+        with mock.patch.object(self.interrupt, "compilers", side_effect=[[self.streams.process], []]):
+            self.interrupt.press(self.cell)
+            self.stops()
+            self.interrupt.press(self.cell)
+        self.assertEqual(self.cell.stopped, interrupt.COMPILING)
 
     def test_after_the_end_of_the_input_the_next_stop_is_a_signal(self):
         self.streams.waits = True
