@@ -95,7 +95,7 @@ class Cells:
 
     def start(self, cell):
         if not cell.is_code:
-            cell.prepared, self.loaded = Prepared(cell.code), True
+            cell.prepared, cell.loads, self.loaded = Prepared(cell.code), True, True
             return self.send(cell)
         cell.loads, self.loaded = self.loaded or cell.head > 0 or ".await" in cell.code, False
         cell.prepared = self.sources.prepare(cell.code, cell.head)
