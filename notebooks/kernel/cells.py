@@ -193,10 +193,8 @@ class Cells:
     def streamed(self, kind, content):
         """From the process that runs the cells; see PROTOCOL.md for the kinds."""
         cell = self.running
-        if kind == b"o":
-            self.output.text("stdout", content)
-        elif kind == b"e":
-            self.output.text("stderr", errors.with_reason(content) if cell and cell.loads else content)
+        if kind in (b"o", b"e"):
+            self.output.text("stdout" if kind == b"o" else "stderr", content)
         elif kind == b"C":
             self.output.content(content)
         elif kind == b"D":

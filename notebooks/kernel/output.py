@@ -68,7 +68,10 @@ class Output:
         return text.take()
 
     def publish_text(self, name, text):
-        text = errors.short(text) if name == "stderr" else text
+        if name == "stderr":
+            text = errors.short(text)
+            if self.cells.running and self.cells.running.loads:
+                text = errors.with_reason(text)
         if text:
             self.publish("stream", {"name": name, "text": text})
 

@@ -65,7 +65,7 @@ class TestErrors(unittest.TestCase):
         self.assertIn('`"` in this cell has no partner', "\n".join(errors.of(one, Output(""), False)["traceback"]))
 
     def test_a_variable_that_a_dependency_cost(self):
-        told = errors.with_reason(b"one\nThe type of the variable counter was redefined, so was lost.\ntwo").decode()
+        told = errors.with_reason("one\nThe type of the variable counter was redefined, so was lost.\ntwo")
         self.assertRegex(told, r"^one\nThe variable counter is lost: .* in the first cell.*\ntwo$")
 
     def test_the_last_words_of_a_process_that_was_killed_are_shown(self):
