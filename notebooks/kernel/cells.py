@@ -237,12 +237,12 @@ class Cells:
         self.relay.reply(cell.reply, cell.idents)
         self.relay.publish(cell.idle)
         self.running, self.relay.asked = None, False
-        if (error or cell.pressed) and cell.request["content"].get("stop_on_error", True):
+        if error and cell.request["content"].get("stop_on_error", True):
             self.abort()
         self.next()
 
     def abort(self):
-        """Those that wait behind a cell that failed or was stopped are not run."""
+        """Those that wait behind a cell that failed are not run."""
         waiting, self.waiting = self.waiting, deque()
         for idents, message in waiting:
             if message["header"]["msg_type"] != "execute_request":

@@ -100,10 +100,10 @@ def test_stop_ends_fit_and_keeps_everything(kernel):
 
 
 def test_a_second_press_forces(kernel):
-    """Stop waits for the end of a step. This one has none, and who cannot wait presses again."""
+    """Stop waits for the end of a step. This one has none: the cell says so, and who cannot wait presses again."""
     code = """struct Endless;
         impl Callback for Endless {
-            fn on_step_end(&mut self, _: &StepRecord) -> fmnist_lib::Result<()> {
+            fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<std::ops::ControlFlow<()>> {
                 println!("in a step");
                 loop { std::thread::sleep(std::time::Duration::from_millis(10)); }
             }
@@ -113,6 +113,8 @@ def test_a_second_press_forces(kernel):
     request = kernel.send(code)
     kernel.wait(request, until=lambda so_far: "in a step" in so_far.stdout)
     kernel.interrupt()
+    kernel.interrupt()
+    kernel.wait(request, until=lambda so_far: "still runs" in so_far.stderr)
     kernel.interrupt()
     result = kernel.wait(request)
     assert result.status == "error"
