@@ -39,7 +39,7 @@ impl Loss for MeanSquaredError {
 /// is between 0 (no) and 1 (yes): the pixels of an image scaled to 0 to 1, or each class by itself. The mean over all
 /// numbers of all outputs of a batch; see [`MeanSquaredError`] for what is compared.
 ///
-/// [`evaluate`](crate::evaluate) and [`predict`](crate::predict) take what a classifier gives for scores, of which
+/// [`evaluate`](crate::evaluate()) and [`predict`](crate::predict) take what a classifier gives for scores, of which
 /// they make probabilities that sum to 1. That fits [`from_logits`](Self::from_logits). Outputs that are probabilities
 /// already keep their order, and so their accuracy, but their cross-entropy says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
