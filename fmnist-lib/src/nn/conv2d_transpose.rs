@@ -3,6 +3,7 @@ use fmnist_kernels::{TransposedConv, WindowConv, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
+use super::convolution::{convolution_settings, kernel_and_bias};
 use super::ending::Ending;
 use super::sliding::{Pair, Sliding, placed};
 use super::stage::{Backward, Forward, Place, Stage, Staged};
@@ -59,30 +60,6 @@ impl Conv2dTranspose {
     pub fn same(self) -> Self {
         Self { same: true, ..self }
     }
-
-    /// Follows the sum with a ReLU.
-    pub fn relu(self) -> Self {
-        self.activation(Activation::Relu)
-    }
-
-    /// Follows the sum with `activation`.
-    pub fn activation(self, activation: Activation) -> Self {
-        Self { activation, ..self }
-    }
-
-    /// Adds no bias (`use_bias=False`).
-    pub fn without_bias(self) -> Self {
-        Self {
-            bias: false,
-            ..self
-        }
-    }
-
-    /// Starts the kernel as `init` says.
-    pub fn init(self, init: Init) -> Self {
-        Self { init, ..self }
-    }
-
     /// The windows of the convolution that leads back from the output to an input of shape `input`.
     ///
     /// # Errors
@@ -106,6 +83,8 @@ impl Conv2dTranspose {
     }
 }
 
+convolution_settings!(Conv2dTranspose);
+
 impl Layer for Conv2dTranspose {
     fn kind(&self) -> &str {
         "Conv2DTranspose"
@@ -120,10 +99,7 @@ impl Layer for Conv2dTranspose {
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         let [rows, columns] = self.kernel_size.0;
         let shape = vec![rows, columns, self.filters, input[2]];
-        let bias = Weight::new("bias", vec![self.filters], self.init.of_bias(&shape));
-        let bias = self.bias.then_some(bias);
-        let kernel = Weight::new("kernel", shape, self.init);
-        std::iter::once(kernel).chain(bias).collect()
+        kernel_and_bias(shape, self.filters, self.init, self.bias)
     }
 
     /// As a convolution of the input with zeros between its pixels, with the windows turned around.

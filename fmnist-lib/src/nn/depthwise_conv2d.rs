@@ -3,6 +3,7 @@ use fmnist_kernels::{Depthwise, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
+use super::convolution::{convolution_settings, kernel_and_bias};
 use super::ending::Ending;
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
 use super::stage::{Backward, Forward, Place, Stage, Staged};
@@ -42,31 +43,9 @@ impl DepthwiseConv2d {
     pub fn depth_multiplier(self, multiplier: usize) -> Self {
         Self { multiplier, ..self }
     }
-
-    /// Follows the sum with a ReLU.
-    pub fn relu(self) -> Self {
-        self.activation(Activation::Relu)
-    }
-
-    /// Follows the sum with `activation`.
-    pub fn activation(self, activation: Activation) -> Self {
-        Self { activation, ..self }
-    }
-
-    /// Adds no bias (`use_bias=False`).
-    pub fn without_bias(self) -> Self {
-        Self {
-            bias: false,
-            ..self
-        }
-    }
-
-    /// Starts the kernel as `init` says.
-    pub fn init(self, init: Init) -> Self {
-        Self { init, ..self }
-    }
 }
 
+convolution_settings!(DepthwiseConv2d);
 sliding_layer!(DepthwiseConv2d, usual: |_| 1.into());
 
 impl Layer for DepthwiseConv2d {
@@ -86,10 +65,7 @@ impl Layer for DepthwiseConv2d {
         let [rows, columns] = self.kernel_size.0;
         let shape = vec![rows, columns, input[2], self.multiplier];
         let outputs = input[2] * self.multiplier;
-        let bias = Weight::new("bias", vec![outputs], self.init.of_bias(&shape));
-        let bias = self.bias.then_some(bias);
-        let kernel = Weight::new("kernel", shape, self.init);
-        std::iter::once(kernel).chain(bias).collect()
+        kernel_and_bias(shape, outputs, self.init, self.bias)
     }
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {

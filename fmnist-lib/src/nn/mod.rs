@@ -10,6 +10,7 @@ mod avg_pool2d;
 mod batch_norm;
 mod conv2d;
 mod conv2d_transpose;
+mod convolution;
 mod dense;
 mod depthwise_conv2d;
 mod dropout;

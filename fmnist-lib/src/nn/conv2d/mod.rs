@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use fmnist_kernels::Windows;
 use serde::{Deserialize, Serialize};
 
+use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, sliding_layer};
 use super::{Activation, Init, Layer, Pass, Weight};
 use super::{at_least_one, on_cpu_in_f32, without_batch, zeros_around};
@@ -52,32 +53,9 @@ impl Conv2d {
             ..self
         }
     }
-
-    /// Follows the sum with a ReLU.
-    pub fn relu(self) -> Self {
-        self.activation(Activation::Relu)
-    }
-
-    /// Follows the sum with `activation`.
-    pub fn activation(self, activation: Activation) -> Self {
-        Self { activation, ..self }
-    }
-
-    /// Adds no bias (`use_bias=False`): a [`BatchNorm`](super::BatchNorm) behind it would take it
-    /// away again.
-    pub fn without_bias(self) -> Self {
-        Self {
-            bias: false,
-            ..self
-        }
-    }
-
-    /// Starts the kernel as `init` says.
-    pub fn init(self, init: Init) -> Self {
-        Self { init, ..self }
-    }
 }
 
+convolution_settings!(Conv2d);
 sliding_layer!(Conv2d, usual: |_| 1.into());
 
 impl Layer for Conv2d {
@@ -94,10 +72,7 @@ impl Layer for Conv2d {
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         let [rows, columns] = self.kernel_size.0;
         let shape = vec![rows, columns, input[2], self.filters];
-        let bias = Weight::new("bias", vec![self.filters], self.init.of_bias(&shape));
-        let bias = self.bias.then_some(bias);
-        let kernel = Weight::new("kernel", shape, self.init);
-        std::iter::once(kernel).chain(bias).collect()
+        kernel_and_bias(shape, self.filters, self.init, self.bias)
     }
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
