@@ -10,7 +10,8 @@ import interrupt
 import psutil
 from cells import Cell
 
-LISTENS = "import signal, time; signal.signal(signal.SIGINT, lambda *_: print('stop', flush=True)); print('ready', flush=True)\nwhile True: time.sleep(1)"
+# The answer by `os.write`: Python's own output refuses a handler's words while it is still writing "ready".
+LISTENS = "import os, signal, time; signal.signal(signal.SIGINT, lambda *_: os.write(1, b'stop\\n')); print('ready', flush=True)\nwhile True: time.sleep(1)"
 
 
 class Streams:
