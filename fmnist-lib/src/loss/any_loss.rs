@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use candle_core::Tensor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError};
+use super::{BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Targets};
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::stored::Missing;
 
 /// Any of the losses of this crate, or one of your own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -15,8 +19,8 @@ pub enum AnyLoss {
     MeanSquaredError(MeanSquaredError),
     /// [`BinaryCrossEntropy`]
     BinaryCrossEntropy(BinaryCrossEntropy),
-    /// One defined outside this crate. A checkpoint cannot hold its code.
-    #[serde(skip)]
+    /// One defined outside this crate. A checkpoint holds its [key](Loss::key), not its code.
+    #[serde(serialize_with = "write_key", deserialize_with = "without_code")]
     Custom(Arc<dyn Loss>),
 }
 
@@ -57,5 +61,27 @@ impl PartialEq for AnyLoss {
             (Self::Custom(one), Self::Custom(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
+    }
+}
+
+fn write_key<S: Serializer>(own: &Arc<dyn Loss>, to: S) -> Result<S::Ok, S::Error> {
+    own.key().serialize(to)
+}
+
+fn without_code<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<dyn Loss>, D::Error> {
+    Ok(Arc::new(Missing::deserialize(from)?))
+}
+
+impl Loss for Missing {
+    fn of_batch(&self, _: &Tensor, _: &Targets<'_>) -> Result<Tensor> {
+        Err(self.refused("a loss"))
+    }
+
+    fn check(&self, _: &[usize], _: &Dataset) -> Result<()> {
+        Err(self.refused("a loss"))
+    }
+
+    fn key(&self) -> Option<String> {
+        self.key.clone()
     }
 }

@@ -56,12 +56,9 @@ impl Model {
             epoch_so_far: log.epoch_so_far,
             ended: log.ended,
         };
-        // What is the user's own cannot be written.
+        // A layer of the user's own cannot be written.
         if serde_json::to_string(&metadata.spec).is_err() {
             metadata.spec = None;
-        }
-        if serde_json::to_string(&metadata.run).is_err() {
-            metadata.run = None;
         }
         let path = path.as_ref();
         let json = serde_json::to_string(&metadata).map_err(|error| refused(path, error))?;

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use candle_core::{Device, Var};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use adadelta::Adadelta;
 pub use adagrad::Adagrad;
@@ -26,6 +26,7 @@ pub use sgd::Sgd;
 
 use crate::error::Result;
 use crate::nn::{f32_slice_mut, on_cpu_in_f32};
+use crate::stored::Missing;
 
 /// A rule by which weights move along their gradients (`keras.optimizers`). Implement it to add your own.
 pub trait Optimizer: Debug + Send + Sync {
@@ -83,8 +84,8 @@ pub enum AnyOptimizer {
     Adagrad(Adagrad),
     /// [`Adadelta`]
     Adadelta(Adadelta),
-    /// One defined outside this crate. A checkpoint cannot hold its code.
-    #[serde(skip)]
+    /// One defined outside this crate. A checkpoint holds its [key](Optimizer::key), not its code.
+    #[serde(serialize_with = "write_key", deserialize_with = "without_code")]
     Custom(Arc<dyn Optimizer>),
 }
 
@@ -124,6 +125,27 @@ any_optimizer!(Sgd, Adam, Nadam, RmsProp, Adagrad, Adadelta);
 impl Default for AnyOptimizer {
     fn default() -> Self {
         Adam::new().into()
+    }
+}
+
+fn write_key<S: Serializer>(own: &Arc<dyn Optimizer>, to: S) -> Result<S::Ok, S::Error> {
+    own.key().serialize(to)
+}
+
+fn without_code<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<dyn Optimizer>, D::Error> {
+    Ok(Arc::new(Missing::deserialize(from)?))
+}
+
+/// No step is made with it: [`check`](Optimizer::check) comes first.
+impl Optimizer for Missing {
+    fn check(&self) -> Result<()> {
+        Err(self.refused("an optimizer"))
+    }
+
+    fn step(&self, _: Update<'_>) {}
+
+    fn key(&self) -> Option<String> {
+        self.key.clone()
     }
 }
 

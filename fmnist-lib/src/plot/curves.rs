@@ -132,7 +132,12 @@ impl Quantity {
                 Self::Loss => "loss".to_owned(),
             },
             series: series.collect(),
-            empty: "no epoch has been trained",
+            empty: match self {
+                Self::Accuracy if !runs.iter().all(|run| classifies(&run.history)) => {
+                    "no network here classifies: see the loss"
+                }
+                _ => "no epoch has been trained",
+            },
         }
     }
 }
@@ -205,11 +210,17 @@ impl std::fmt::Display for Curves {
                     lines.push(format!("{}: no epochs yet", run.name));
                     continue;
                 };
-                let training = quantity.training(last);
+                let Some(training) = quantity.training(last) else {
+                    lines.push(format!(
+                        "{}: no accuracy, as it does not classify",
+                        run.name
+                    ));
+                    continue;
+                };
                 let mut line = format!(
                     "{}: {what} {} in training",
                     run.name,
-                    training.map_or("–".to_owned(), |value| quantity.format(value))
+                    quantity.format(training)
                 );
                 if let Some(value) = quantity.validation(last) {
                     line += &format!(", {} in validation", quantity.format(value));

@@ -23,6 +23,7 @@ pub use trial::Trial;
 use crate::dataset::TrainTest;
 use crate::error::{Error, Result};
 use crate::interrupt::Interruptible;
+use crate::preprocess::Split;
 use progress::SweepProgress;
 use run::Claim;
 use store::Store;
@@ -150,6 +151,9 @@ impl Sweep {
         let stop = Interruptible::begin();
         let fingerprints = self.fingerprints(data);
         let planned = self.plan(data, &fingerprints)?;
+        let (train, validation) = Split::new(self.train_fraction, 0).apply(&data.train)?;
+        let mut trials = self.trials.iter();
+        trials.try_for_each(|trial| trial.check(&train, &validation))?;
         let mut store = Store::open(&self.folder)?;
         let mut found: Vec<Option<Vec<SweepRun>>> = vec![None; planned.len()];
         let mut progress = SweepProgress::new(&planned);

@@ -7,7 +7,7 @@ use super::origin::Origin;
 use super::progress::SweepProgress;
 use super::record::{FORMAT, Record};
 use super::results::SweepRun;
-use super::settings::training;
+use super::settings::{optimizer, training};
 use super::store::{Lock, Store, write};
 use super::trial::Planned;
 use crate::config::{FitConfig, Verbose};
@@ -95,20 +95,6 @@ impl Planned<'_> {
         self.train(&place, Some(&checkpoint), &train, &validation, progress)
     }
 
-    /// Refuses what could be trained but not measured.
-    fn check(&self, train: &Dataset) -> Result<()> {
-        let model = self.trial.spec.build(self.seed)?;
-        if model.classifies(train) {
-            return Ok(());
-        }
-        Err(Error::Invalid(format!(
-            "{}: a sweep compares networks that give a score for each of the {} classes; train any other by `fit` and \
-             measure it by `mean_loss`",
-            self.name(),
-            train.classes()
-        )))
-    }
-
     /// Trains, or goes on from `checkpoint`, and measures.
     fn train(
         &self,
@@ -120,12 +106,11 @@ impl Planned<'_> {
     ) -> Result<Record> {
         let trial = self.trial;
         progress.begin(self);
-        self.check(train)?;
         let begun = checkpoint.filter(|path| path.exists());
         let (model, trained) = match begun {
             Some(path) => {
                 let model = self.restore(path)?;
-                self.check_plan(&model, path)?;
+                self.take_up(&model, path)?;
                 let trained = finish_with(&model, train, validation, &mut [progress]);
                 (model, trained)
             }
@@ -191,17 +176,23 @@ impl Planned<'_> {
         }
     }
 
-    /// That `model` was read from a checkpoint of this run.
-    fn check_plan(&self, model: &Model, path: &Path) -> Result<()> {
-        let Some(plan) = model.log().run.clone() else {
+    /// Makes sure that `model` was read from a checkpoint of this run, and gives the run the code of what is the
+    /// user's own.
+    fn take_up(&self, model: &Model, path: &Path) -> Result<()> {
+        let mut log = model.log();
+        let Some(plan) = &mut log.run else {
             return Err(foreign(path, "it holds no training run"));
         };
+        let (begun, wanted) = (&mut plan.config, &self.trial.config);
         if plan.epochs_before > 0
-            || plan.config.seed != self.seed
-            || training(&plan.config)? != training(&self.trial.config)?
+            || begun.seed != self.seed
+            || training(begun)? != training(wanted)?
+            || optimizer(begun)? != optimizer(wanted)?
         {
             return Err(foreign(path, "it holds a training run with other settings"));
         }
+        begun.loss = wanted.loss.clone();
+        begun.optimizer = wanted.optimizer.clone();
         Ok(())
     }
 }

@@ -30,15 +30,11 @@ pub(super) fn settings(
     (train_fraction, seed): (f64, u64),
     data: &str,
 ) -> Result<Value> {
-    let optimizer = match &config.optimizer {
-        AnyOptimizer::Custom(own) => json!({ "Custom": own.key() }),
-        provided => to_json(provided, "an optimizer")?,
-    };
     Ok(json!({
         "data": data,
         "images": images,
         "network": network(spec)?,
-        "optimizer": optimizer,
+        "optimizer": optimizer(config)?,
         "seed": seed,
         "train_fraction": train_fraction,
         "training": training(config)?,
@@ -72,24 +68,21 @@ pub(super) fn fingerprint(dataset: &Dataset) -> String {
     format!("{digest:x}")
 }
 
+/// As [`training`], of the optimiser.
+pub(super) fn optimizer(config: &FitConfig) -> Result<Value> {
+    to_json(&config.optimizer, "an optimizer")
+}
+
 /// Two configurations of the same training have the same one of these.
 pub(super) fn training(config: &FitConfig) -> Result<Value> {
     // The optimiser has a place of its own, and is left out here where it is the default.
-    let mut config = FitConfig {
+    let config = FitConfig {
         optimizer: AnyOptimizer::default(),
         ..config.clone()
-    };
-    let own = match std::mem::take(&mut config.loss) {
-        AnyLoss::Custom(own) => Some(json!({ "Custom": own.key() })),
-        provided => {
-            config.loss = provided;
-            None
-        }
     };
     let mut fields = to_json(&config, "a configuration")?;
     if let Some(fields) = fields.as_object_mut() {
         fields.retain(|name, _| !NOT_OF_TRAINING.contains(&name.as_str()));
-        fields.extend(own.map(|own| ("loss".to_owned(), own)));
     }
     Ok(fields)
 }

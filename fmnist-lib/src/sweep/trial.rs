@@ -7,10 +7,11 @@ use super::key::Key;
 use super::record::Wanted;
 use super::settings::{fingerprint, settings, without_key};
 use crate::config::{FitConfig, Verbose};
-use crate::dataset::TrainTest;
+use crate::dataset::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
 use crate::preprocess::Split;
+use crate::train::check;
 
 /// A network and how to train it, under a name.
 #[derive(Clone, Debug)]
@@ -48,6 +49,22 @@ impl Trial {
             images: Some(images),
             ..self
         }
+    }
+
+    /// Refuses what can be seen to fail before anything is trained: it would otherwise end a sweep of many hours.
+    pub(super) fn check(&self, train: &Dataset, validation: &Dataset) -> Result<()> {
+        let located = |error: Error| error.about(&format!("trial {:?}", self.name));
+        let model = self.spec.build(0).map_err(located)?;
+        let train = train.take(self.images.unwrap_or(usize::MAX));
+        check(&model, &self.config, &train, Some(validation)).map_err(located)?;
+        if model.classifies(&train) {
+            return Ok(());
+        }
+        Err(located(Error::Invalid(format!(
+            "a sweep compares networks that give a score for each of the {} classes; train any other by `fit` and \
+             measure it by `mean_loss`",
+            train.classes()
+        ))))
     }
 
     /// Measures the trained network a second time, by the mean of what it says of an image and of its
@@ -177,7 +194,6 @@ mod tests {
 
     use super::super::store::Store;
     use super::*;
-    use crate::dataset::Dataset;
     use crate::model::{one_layer, three_layer, two_layer};
 
     /// Those of notebooks 04, 08, 09 and 10, which would otherwise train for hours. No data are

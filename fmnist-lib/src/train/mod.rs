@@ -18,7 +18,8 @@ pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use on_batch::{BatchResult, train_on_batch};
 pub use range_test::range_test;
 pub use run::Run;
-use run::{check, check_same_data, run};
+pub(crate) use run::check;
+use run::{check_same_data, run};
 
 use crate::config::FitConfig;
 use crate::dataset::Dataset;

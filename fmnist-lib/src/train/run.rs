@@ -25,7 +25,7 @@ pub struct Run {
 }
 
 /// Refuses what cannot work, before anything changes.
-pub(super) fn check(
+pub(crate) fn check(
     model: &Model,
     config: &FitConfig,
     train: &Dataset,

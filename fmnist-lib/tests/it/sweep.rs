@@ -1,12 +1,15 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, thread};
 
+use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    EarlyStopping, FitConfig, Model, Predictions, Split, Sweep, SweepResults, TrainTest, Trial,
-    Verbose, evaluate, fit, predict,
+    AnyLoss, Conv2d, EarlyStopping, FitConfig, Loss, MeanSquaredError, Model, ModelSpec,
+    Predictions, Result, Split, Sweep, SweepResults, Targets, TrainTest, Trial, Verbose, evaluate,
+    finish, fit, predict,
 };
 
 use crate::checkpoint::killed_in;
@@ -252,6 +255,78 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     assert_eq!(comparable(&resumed), comparable(&whole));
     assert_eq!(resumed.runs()[1].history.epochs[0], first_epoch);
     assert_ne!(&resumed.runs()[1].history, &run.history);
+}
+
+/// The squared error, under a name.
+#[derive(Debug)]
+struct Named(&'static str);
+
+impl Loss for Named {
+    fn of_batch(&self, outputs: &Tensor, targets: &Targets<'_>) -> Result<Tensor> {
+        MeanSquaredError::new().of_batch(outputs, targets)
+    }
+
+    fn key(&self) -> Option<String> {
+        Some(self.0.into())
+    }
+}
+
+#[test]
+fn an_interrupted_run_with_a_loss_of_ones_own_goes_on_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = |key| config().loss(AnyLoss::Custom(Arc::new(Named(key))));
+    let sweep = |key| {
+        Sweep::new(folder.path())
+            .trial(Trial::of(small(), own(key)))
+            .seeds([1])
+    };
+    let whole = sweep("squares").run(&data()).unwrap();
+    let path = folder.path().join(&files(folder.path(), ".json")[0]);
+    fs::remove_file(&path).unwrap();
+    let (train, validation) = Split::new(0.8, 1).apply(&data().train).unwrap();
+    let checkpoint = path.with_extension("safetensors");
+    let begun = own("squares").seed(1).checkpoint(&checkpoint);
+    killed_in(2, begun, &train, &validation);
+
+    let model = Model::load(&checkpoint).unwrap();
+    let refused = finish(&model, &train, &validation).unwrap_err().to_string();
+    assert!(
+        refused.contains("a loss of your own (squares)"),
+        "{refused}"
+    );
+    let first_epoch = model.history().epochs[0].clone();
+    let resumed = sweep("squares").run(&data()).unwrap();
+    assert_eq!(comparable(&resumed), comparable(&whole));
+    assert_eq!(resumed.runs()[0].history.epochs[0], first_epoch);
+}
+
+#[test]
+fn what_must_fail_is_refused_before_the_first_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let draws = ModelSpec::new("draws").layer("again", Conv2d::new(1).same());
+    let refusals = [
+        (
+            Trial::new("wrong", small(), config().learning_rate(-1.0)),
+            "learning rate",
+        ),
+        (
+            Trial::new("wrong", small().input([32, 32, 3]), config()),
+            "resize them",
+        ),
+        (
+            Trial::new("wrong", draws, config().loss(MeanSquaredError::new())),
+            "score for each",
+        ),
+    ];
+    for (trial, reason) in refusals {
+        let sweep = sweep(folder.path()).trial(trial);
+        let told = sweep.run(&data()).unwrap_err().to_string();
+        assert!(
+            told.starts_with("trial \"wrong\": ") && told.contains(reason),
+            "{told}"
+        );
+    }
+    assert_eq!(files(folder.path(), ".json"), Vec::<String>::new());
 }
 
 #[test]
