@@ -30,8 +30,8 @@
 //!
 //! let data = FashionMnist::load()?;
 //! let (train, validation) = Split::new(0.8, 42).apply(&data.train)?;
-//! let model = one_layer().build(42)?;
-//! let run = fit(&model, &train, &validation, FitConfig::default())?;
+//! let mut model = one_layer().build(42)?;
+//! let run = fit(&mut model, &train, &validation, FitConfig::default())?;
 //! println!("{}", evaluate(&model, &data.test)?); // loss: 0.25… - accuracy: 0.91…
 //! plot::curves(model.spec().name(), &run.history).save("curves.png")?;
 //! # Ok::<(), Error>(())

@@ -36,7 +36,7 @@ impl Contestant {
             Self::Ours(models) => {
                 let images = data.take(steps * BATCH);
                 on_threads(threads, || {
-                    images_per_second(&models[index], &images, BATCH)
+                    images_per_second(&mut models[index], &images, BATCH)
                 })
             }
             Self::Python(python) => python.train(layers, steps),
@@ -49,7 +49,7 @@ impl Contestant {
 }
 
 /// Images per second of one epoch: batches, both passes, loss, Adam.
-pub(crate) fn images_per_second(model: &Model, images: &Dataset, batch: usize) -> Result<f64> {
+pub(crate) fn images_per_second(model: &mut Model, images: &Dataset, batch: usize) -> Result<f64> {
     let config = FitConfig::default()
         .epochs(1)
         .batch_size(batch)

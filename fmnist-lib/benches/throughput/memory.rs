@@ -33,10 +33,10 @@ pub(crate) fn train_and_report(layers: u8, threads: usize) -> Result<()> {
     let data = FashionMnist::load()?;
     let (train, validation) = Split::new(0.8, 42).apply(&data.train)?;
     tell("60,000 + 10,000 images loaded and split");
-    let model = spec(layers).build(42)?;
+    let mut model = spec(layers).build(42)?;
     let config = FitConfig::default().epochs(1).verbose(Verbose::Silent);
     on_threads(threads, || -> Result<()> {
-        fit(&model, &train.take(STEPS * BATCH), None, config)?;
+        fit(&mut model, &train.take(STEPS * BATCH), None, config)?;
         tell("and trained");
         evaluate(&model, &validation)?;
         tell("and validated");

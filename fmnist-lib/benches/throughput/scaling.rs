@@ -18,13 +18,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     for round in 1..=options.rounds {
         for (layers, threads, samples) in &mut samples {
-            let model = spec(*layers).build(0)?;
+            let mut model = spec(*layers).build(0)?;
             for (batch, sample) in BATCHES.into_iter().zip(samples) {
                 let (first, images) = (data.take(batch), data.take((2 * batch).clamp(128, 4096)));
                 let speed = on_threads(*threads, || -> Result<f64> {
                     // The first step of a new size takes the memory.
-                    images_per_second(&model, &first, batch)?;
-                    images_per_second(&model, &images, batch)
+                    images_per_second(&mut model, &first, batch)?;
+                    images_per_second(&mut model, &images, batch)
                 })?;
                 sample.push(speed);
             }

@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     let train = train.take(options.images.min(train.len()));
     println!("network             parameters  epochs  images/s  test accuracy  from");
     for recipe in recipes {
-        let model = recipe.spec.build(options.seed)?;
+        let mut model = recipe.spec.build(options.seed)?;
         let epochs = options.epochs.unwrap_or(recipe.config.epochs);
         let recipe_loss = recipe.config.loss.clone();
         let config = recipe
@@ -67,7 +67,7 @@ fn main() -> Result<()> {
             .seed(options.seed)
             .epochs(epochs)
             .verbose(Verbose::Silent);
-        let run = fit(&model, &train, &validation, config)?;
+        let run = fit(&mut model, &train, &validation, config)?;
         if run.ended == Ended::Interrupted {
             break;
         }

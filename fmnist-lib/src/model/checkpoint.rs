@@ -29,16 +29,16 @@ impl Model {
     /// # Errors
     /// When the file cannot be written; what was there before then stays.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let (optimizer, log) = (self.optimizer(), self.log());
+        let (optimizer, log) = (&self.optimizer, &self.log);
         let mut tensors = self.weights();
-        for (weight, state) in self.named_weights().iter().zip(&optimizer.of_weights) {
+        for (weight, state) in self.weights.iter().zip(&optimizer.of_weights) {
             for (name, values) in optimizer.names.iter().zip(state) {
                 let values = Tensor::from_slice(values, weight.var.shape(), &Device::Cpu)?;
                 tensors.push((format!("{name}/{}", weight.name), values));
             }
         }
         for (prefix, copies) in [(BEST, &log.best), (AVERAGE, &log.average)] {
-            for (weight, copy) in self.named_weights().iter().zip(copies.iter().flatten()) {
+            for (weight, copy) in self.weights.iter().zip(copies.iter().flatten()) {
                 tensors.push((format!("{prefix}{}", weight.name), copy.clone()));
             }
         }
@@ -93,7 +93,7 @@ impl Model {
                 "it has layers of your own: build the model from its ModelSpec, then call restore",
             )
         })?;
-        let model = spec.build(0)?;
+        let mut model = spec.build(0)?;
         model.restore_from(path, &bytes)?;
         Ok(model)
     }
@@ -105,8 +105,7 @@ impl Model {
     /// another scaling (its name may differ). The model is then as it was.
     ///
     /// [`Error::Checkpoint`]: crate::Error::Checkpoint
-    pub fn restore(&self, path: impl AsRef<Path>) -> Result<()> {
-        let _training = self.lock_training()?;
+    pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         self.restore_from(path, &read(path)?)
     }
@@ -118,15 +117,14 @@ impl Model {
     /// it was.
     ///
     /// [`Error::Checkpoint`]: crate::Error::Checkpoint
-    pub fn load_weights(&self, path: impl AsRef<Path>) -> Result<()> {
-        let _training = self.lock_training()?;
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = read(path)?;
         let weights = self.tensors(path, &parse(path, &bytes)?, "")?;
         self.set_weights(&weights)
     }
 
-    fn restore_from(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    fn restore_from(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
         let Metadata {
             steps,
             state,
@@ -161,7 +159,7 @@ impl Model {
                 .map(ToString::to_string)
                 .collect()
         });
-        let mut of_weights = vec![Vec::new(); self.named_weights().len()];
+        let mut of_weights = vec![Vec::new(); self.weights.len()];
         for name in &names {
             let values = self.tensors(path, &file, &format!("{name}/"))?;
             for (state, values) in of_weights.iter_mut().zip(values) {
@@ -181,12 +179,12 @@ impl Model {
         }
         // Only now that all is there does anything change.
         self.set_weights(&weights)?;
-        *self.optimizer() = OptimizerState {
+        self.optimizer = OptimizerState {
             steps,
             names,
             of_weights,
         };
-        *self.log() = Log {
+        self.log = Log {
             history,
             run,
             best,
@@ -230,7 +228,7 @@ impl Model {
                 device,
             )?)
         };
-        self.named_weights().iter().map(read).collect()
+        self.weights.iter().map(read).collect()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use candle_core::{Device, Tensor, Var};
 
-use super::Model;
 use super::place::forward_by_layers;
+use super::{Model, vars};
+use crate::config::FitConfig;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
@@ -190,12 +191,31 @@ impl Model {
     }
 
     /// Keeps what a training pass has measured.
-    pub(crate) fn keep_statistics(&self, statistics: &Statistics) -> Result<()> {
+    pub(crate) fn keep_statistics(&mut self, statistics: &Statistics) -> Result<()> {
         let kept = self.weights.iter().filter(|weight| !weight.trainable);
         for (weight, value) in kept.zip(&statistics.0) {
             weight.var.set(value)?;
         }
         Ok(())
+    }
+
+    /// One step of the optimiser down `gradients`, one for each weight.
+    pub(crate) fn descend(
+        &mut self,
+        config: &FitConfig,
+        gradients: &[Option<Vec<f32>>],
+        learning_rate: f64,
+    ) -> Result<()> {
+        let (rule, state) = (config.optimizer.as_optimizer(), &mut self.optimizer);
+        let weights = &self.weights;
+        state.prepare(rule, vars(weights));
+        state.step(
+            rule,
+            vars(weights),
+            gradients,
+            learning_rate,
+            config.weight_decay,
+        )
     }
 
     fn backward_planned(

@@ -11,7 +11,6 @@ mod spec;
 mod summary;
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use candle_core::{Device, Tensor, Var};
 
@@ -23,32 +22,28 @@ pub use spec::ModelSpec;
 pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::history::History;
 use crate::nn::Step;
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::seed::{Purpose, generator};
-use gradients::Statistics;
 use place::forward_by_layers;
 
-/// A network with weights. Training changes them in place through a shared reference, so a stopped
-/// or failed [`fit`](crate::fit) leaves the model alive with all it has learned.
+/// A network with weights, and what training has left behind: the state of the optimiser, the history, and where a
+/// run that was stopped stands. A stopped or failed [`fit`](crate::fit) leaves all of it as it was after the last step.
 ///
-/// Threads may share a model. While one trains it, others may evaluate it and predict, each batch with
-/// the weights of that moment. A second `fit` at the same time is refused.
+/// Threads may share a model to evaluate it and to predict. Whoever trains it has it alone.
 pub struct Model {
     spec: ModelSpec,
     device: Device,
     /// Of the last layer, for one image.
     output_shape: Vec<usize>,
-    weights: Vec<NamedWeight>,
+    pub(crate) weights: Vec<NamedWeight>,
     /// On the CPU, where there is anything to compute.
     plan: Option<Plan>,
-    optimizer: Mutex<OptimizerState>,
-    log: Mutex<Log>,
-    /// Held by whoever trains the model.
-    training: Mutex<()>,
+    pub(crate) optimizer: OptimizerState,
+    pub(crate) log: Log,
 }
 
 pub(crate) struct NamedWeight {
@@ -97,11 +92,10 @@ impl ModelSpec {
             spec: self.clone(),
             device: device.clone(),
             output_shape,
-            optimizer: Mutex::default(),
             weights,
             plan,
-            log: Mutex::default(),
-            training: Mutex::default(),
+            optimizer: OptimizerState::default(),
+            log: Log::default(),
         })
     }
 }
@@ -113,7 +107,7 @@ impl fmt::Debug for Model {
         f.debug_struct("Model")
             .field("name", &self.spec.name())
             .field("parameters", &parameters)
-            .field("epochs", &self.log().history.epochs.len())
+            .field("epochs", &self.log.history.epochs.len())
             .finish_non_exhaustive()
     }
 }
@@ -131,7 +125,7 @@ impl Model {
 
     /// All epochs this model has been trained for.
     pub fn history(&self) -> History {
-        self.log().history.clone()
+        self.log.history.clone()
     }
 
     /// Each weight by name (`Conv2D-1.kernel`…), in the order of the layers. The tensors share the
@@ -143,34 +137,26 @@ impl Model {
 
     /// The scores (logits) of a batch: (batch, 28, 28, 1) in `f32`, scaled as the
     /// [`spec`](ModelSpec::input_scaling) says, to (batch, 10); for a network that ends otherwise,
-    /// to (batch, output shape of its last layer). `step` is given while training, and decides what
-    /// dropout drops.
+    /// to (batch, output shape of its last layer). With a `step` the layers do as in training: it decides what dropout
+    /// drops, and batch normalisation takes the mean of the batch. The model stays as it is.
     ///
     /// # Errors
     /// When the input has another shape or type.
     pub fn forward(&self, input: &Tensor, step: Option<Step>) -> Result<Tensor> {
         self.spec.check_input(input)?;
         if let Some(mut pass) = self.plan_pass(input) {
-            let scores = self.forward_planned(&mut pass, input, step)?;
-            self.keep_statistics(&Statistics::of(&mut pass))?;
-            return Ok(scores);
+            return self.forward_planned(&mut pass, input, step);
         }
         if let Some(step) = step {
-            let (scores, statistics) = self.train_by_layers(input, step)?;
-            self.keep_statistics(&statistics)?;
-            return Ok(scores);
+            return Ok(self.train_by_layers(input, step)?.0);
         }
         let detached = |weight: &NamedWeight| weight.var.as_detached_tensor();
         let weights: Vec<Tensor> = self.weights.iter().map(detached).collect();
         forward_by_layers(&self.spec.place()?, input, &weights, None)
     }
 
-    pub(crate) fn named_weights(&self) -> &[NamedWeight] {
-        &self.weights
-    }
-
     pub(crate) fn vars(&self) -> impl Iterator<Item = &Var> {
-        self.weights.iter().map(|weight| &weight.var)
+        vars(&self.weights)
     }
 
     /// Copies of the weights that later training does not change.
@@ -181,38 +167,17 @@ impl Model {
             .collect::<candle_core::Result<_>>()?)
     }
 
-    pub(crate) fn set_weights(&self, values: &[Tensor]) -> Result<()> {
+    pub(crate) fn set_weights(&mut self, values: &[Tensor]) -> Result<()> {
         self.vars()
             .zip(values)
             .try_for_each(|(var, value)| var.set(value))?;
         Ok(())
     }
+}
 
-    /// The right to train the model, for as long as it is held.
-    ///
-    /// # Errors
-    /// When somebody else has it.
-    pub(crate) fn lock_training(&self) -> Result<MutexGuard<'_, ()>> {
-        match self.training.try_lock() {
-            Ok(guard) => Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(Error::Invalid(format!(
-                "model {} is being trained already, by another thread or by the fit that has called \
-                 this callback: let that end first, or build a second model from the same ModelSpec",
-                self.spec.name()
-            ))),
-        }
-    }
-
-    pub(crate) fn optimizer(&self) -> MutexGuard<'_, OptimizerState> {
-        self.optimizer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Apart from the model, whose other parts may change meanwhile.
+pub(crate) fn vars(weights: &[NamedWeight]) -> impl Iterator<Item = &Var> {
+    weights.iter().map(|weight| &weight.var)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub fn accuracy_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Accuracy], runs)
 }
 
-/// The loss against the epoch, for classifiers cross-entropy in nats; see [`accuracy_curves`] for the lines.
+/// The loss against the epoch (of the default one, cross-entropy, in nats); see [`accuracy_curves`] for the lines.
 pub fn loss_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Loss], runs)
 }
@@ -126,9 +126,6 @@ impl Quantity {
             y,
             y_title: match self {
                 Self::Accuracy => "accuracy (%)".to_owned(),
-                Self::Loss if runs.iter().all(|run| classifies(&run.history)) => {
-                    "cross-entropy (nats)".to_owned()
-                }
                 Self::Loss => "loss".to_owned(),
             },
             series: series.collect(),
@@ -203,7 +200,6 @@ impl std::fmt::Display for Curves {
             for run in &self.runs {
                 let what = match quantity {
                     Quantity::Accuracy => "accuracy",
-                    Quantity::Loss if classifies(&run.history) => "cross-entropy",
                     Quantity::Loss => "loss",
                 };
                 let Some(last) = run.history.last() else {

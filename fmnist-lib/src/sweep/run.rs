@@ -109,20 +109,20 @@ impl Planned<'_> {
         let begun = checkpoint.filter(|path| path.exists());
         let (model, trained) = match begun {
             Some(path) => {
-                let model = self.restore(path)?;
-                self.take_up(&model, path)?;
-                let trained = finish_with(&model, train, validation, &mut [progress]);
+                let mut model = self.restore(path)?;
+                self.take_up(&mut model, path)?;
+                let trained = finish_with(&mut model, train, validation, &mut [progress]);
                 (model, trained)
             }
             None => {
-                let model = trial.spec.build(self.seed)?;
+                let mut model = trial.spec.build(self.seed)?;
                 let config = FitConfig {
                     seed: self.seed,
                     checkpoint: checkpoint.map(Path::to_owned),
                     verbose: Verbose::Silent,
                     ..trial.config.clone()
                 };
-                let trained = fit_with(&model, train, validation, config, &mut [progress]);
+                let trained = fit_with(&mut model, train, validation, config, &mut [progress]);
                 (model, trained)
             }
         };
@@ -168,7 +168,7 @@ impl Planned<'_> {
     }
 
     fn restore(&self, path: &Path) -> Result<Model> {
-        let model = self.trial.spec.build(self.seed)?;
+        let mut model = self.trial.spec.build(self.seed)?;
         match model.restore(path) {
             Ok(()) => Ok(model),
             Err(Error::Checkpoint { problem, .. }) => Err(foreign(path, &problem)),
@@ -178,9 +178,8 @@ impl Planned<'_> {
 
     /// Makes sure that `model` was read from a checkpoint of this run, and gives the run the code of what is the
     /// user's own.
-    fn take_up(&self, model: &Model, path: &Path) -> Result<()> {
-        let mut log = model.log();
-        let Some(plan) = &mut log.run else {
+    fn take_up(&self, model: &mut Model, path: &Path) -> Result<()> {
+        let Some(plan) = &mut model.log.run else {
             return Err(foreign(path, "it holds no training run"));
         };
         let (begun, wanted) = (&mut plan.config, &self.trial.config);

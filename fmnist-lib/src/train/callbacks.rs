@@ -82,3 +82,50 @@ pub struct StepRecord {
     /// Training speed.
     pub images_per_second: f64,
 }
+
+/// Several callbacks as one, in this order. All of them are told, whatever the first of them want.
+pub(super) struct CallbackList<'a, 'b> {
+    /// What shows the run.
+    pub(super) progress: Box<dyn Callback>,
+    pub(super) own: &'a mut [&'b mut dyn Callback],
+}
+
+impl CallbackList<'_, '_> {
+    fn each(
+        &mut self,
+        mut tell: impl FnMut(&mut dyn Callback) -> Result<ControlFlow<()>>,
+    ) -> Result<ControlFlow<()>> {
+        let mut wanted = tell(self.progress.as_mut())?;
+        for callback in &mut *self.own {
+            if tell(*callback)?.is_break() {
+                wanted = ControlFlow::Break(());
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+impl Callback for CallbackList<'_, '_> {
+    fn learning_rate(&mut self, epoch: usize, step: usize, rate: f64) -> f64 {
+        let callbacks = self.own.iter_mut();
+        callbacks.fold(rate, |rate, callback| {
+            callback.learning_rate(epoch, step, rate)
+        })
+    }
+
+    fn on_step_end(&mut self, model: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
+        self.each(|callback| callback.on_step_end(model, record))
+    }
+
+    fn on_epoch_end(&mut self, model: &Model, record: &EpochRecord) -> Result<ControlFlow<()>> {
+        self.each(|callback| callback.on_epoch_end(model, record))
+    }
+
+    fn on_train_end(&mut self, model: &Model, ended: Ended) -> Result<()> {
+        let told = self.each(|callback| {
+            callback.on_train_end(model, ended)?;
+            Ok(ControlFlow::Continue(()))
+        });
+        told.map(|_| ())
+    }
+}

@@ -25,22 +25,22 @@ fn best_of(history: &History, plan: &RunPlan) -> Option<(usize, usize)> {
 
 pub(super) fn stopped_early(model: &Model, plan: &RunPlan) -> bool {
     let patience = plan.config.early_stopping.map(|stopping| stopping.patience);
-    best_of(&model.log().history, plan)
+    best_of(&model.log.history, plan)
         .zip(patience)
         .is_some_and(|((_, since), patience)| since > 0 && since >= patience)
 }
 
-pub(super) fn keep_best(model: &Model, plan: &RunPlan) -> Result<()> {
-    let is_best = best_of(&model.log().history, plan).is_some_and(|(_, since)| since == 0);
+pub(super) fn keep_best(model: &mut Model, plan: &RunPlan) -> Result<()> {
+    let is_best = best_of(&model.log.history, plan).is_some_and(|(_, since)| since == 0);
     if restores_best(plan) && is_best {
         let best = best_guess(model)?;
-        model.log().best = Some(best);
+        model.log.best = Some(best);
     }
     Ok(())
 }
 
-pub(super) fn restore_best(model: &Model, plan: &RunPlan) -> Result<()> {
-    let best = model.log().best.take();
+pub(super) fn restore_best(model: &mut Model, plan: &RunPlan) -> Result<()> {
+    let best = model.log.best.take();
     match best.filter(|_| restores_best(plan)) {
         Some(best) => model.set_weights(&best),
         None => Ok(()),

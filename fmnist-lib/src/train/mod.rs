@@ -10,21 +10,25 @@ mod on_batch;
 mod progress;
 mod range_test;
 mod run;
+mod trainer;
 
 use std::path::Path;
 
+use callbacks::CallbackList;
 pub use callbacks::{Callback, StepRecord};
 pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use on_batch::{BatchResult, train_on_batch};
 pub use range_test::range_test;
 pub use run::Run;
 pub(crate) use run::check;
-use run::{check_same_data, run};
+use run::check_same_data;
+use trainer::Trainer;
 
 use crate::config::FitConfig;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::interrupt::Interruptible;
+use crate::model::{Model, RunPlan};
 
 /// Trains `model` on `train` by the loss and the optimiser of `config`, and measures it on
 /// `validation` (a `&Dataset`, or `None`) after each epoch.
@@ -38,12 +42,11 @@ use crate::model::Model;
 ///
 /// # Errors
 /// [`Error::Diverged`] when the loss or a gradient becomes NaN or infinite, before that step changes
-/// any weight; [`Error::Invalid`] for settings that cannot work, before the first step, and while
-/// another `fit` trains the model; [`Error::Io`] when the checkpoint or the CSV cannot be written,
-/// before the first step where that can be known. The model keeps its weights and history in each
-/// case.
+/// any weight; [`Error::Invalid`] for settings that cannot work, before the first step; [`Error::Io`] when the
+/// checkpoint or the CSV cannot be written, before the first step where that can be known. The model keeps its weights
+/// and history in each case.
 pub fn fit<'a>(
-    model: &Model,
+    model: &mut Model,
     train: &Dataset,
     validation: impl Into<Option<&'a Dataset>>,
     config: FitConfig,
@@ -56,7 +59,7 @@ pub fn fit<'a>(
 /// # Errors
 /// As for `fit`, and what a callback returns.
 pub fn fit_with<'a>(
-    model: &Model,
+    model: &mut Model,
     train: &Dataset,
     validation: impl Into<Option<&'a Dataset>>,
     config: FitConfig,
@@ -64,9 +67,8 @@ pub fn fit_with<'a>(
 ) -> Result<Run> {
     let validation = validation.into();
     check(model, &config, train, validation)?;
-    let _training = model.lock_training()?;
-    let plan = model.log().begin(config);
-    run(model, train, validation, &plan, callbacks)
+    let plan = model.log.begin(config);
+    train_on(model, plan, train, validation, callbacks)
 }
 
 /// Trains the rest of the run that was stopped in `model`: by the interrupt signal, or by an error.
@@ -78,7 +80,7 @@ pub fn fit_with<'a>(
 /// # Errors
 /// [`Error::Invalid`] when the model was never trained; otherwise as for [`fit`].
 pub fn finish<'a>(
-    model: &Model,
+    model: &mut Model,
     train: &Dataset,
     validation: impl Into<Option<&'a Dataset>>,
 ) -> Result<Run> {
@@ -90,21 +92,39 @@ pub fn finish<'a>(
 /// # Errors
 /// As for `finish`, and what a callback returns.
 pub fn finish_with<'a>(
-    model: &Model,
+    model: &mut Model,
     train: &Dataset,
     validation: impl Into<Option<&'a Dataset>>,
     callbacks: &mut [&mut dyn Callback],
 ) -> Result<Run> {
     let validation = validation.into();
-    let Some(plan) = model.log().run.clone() else {
+    let Some(plan) = model.log.run.clone() else {
         return Err(Error::Invalid(
             "the model has no training run to finish: call fit".into(),
         ));
     };
     check(model, &plan.config, train, validation)?;
     check_same_data(model, train)?;
-    let _training = model.lock_training()?;
-    run(model, train, validation, &plan, callbacks)
+    train_on(model, plan, train, validation, callbacks)
+}
+
+fn train_on<'a>(
+    model: &'a mut Model,
+    plan: RunPlan,
+    train: &'a Dataset,
+    validation: Option<&'a Dataset>,
+    own: &'a mut [&mut dyn Callback],
+) -> Result<Run> {
+    let progress = progress::choose(model, &plan);
+    let trainer = Trainer {
+        model,
+        plan,
+        train,
+        validation,
+        callbacks: CallbackList { progress, own },
+        stop: Interruptible::begin(),
+    };
+    trainer.run()
 }
 
 /// Loads the checkpoint at `path`, or what [`Model::save`] has written there, and finishes the run
@@ -123,8 +143,8 @@ pub fn resume<'a>(
     validation: impl Into<Option<&'a Dataset>>,
 ) -> Result<(Model, Run)> {
     let path = path.as_ref();
-    let model = Model::load(path)?;
-    match &mut model.log().run {
+    let mut model = Model::load(path)?;
+    match &mut model.log.run {
         Some(plan) => plan.config.checkpoint = Some(path.to_owned()),
         None => {
             return Err(Error::Checkpoint {
@@ -133,6 +153,6 @@ pub fn resume<'a>(
             });
         }
     }
-    let run = finish(&model, train, validation)?;
+    let run = finish(&mut model, train, validation)?;
     Ok((model, run))
 }

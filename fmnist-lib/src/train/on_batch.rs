@@ -27,11 +27,11 @@ pub struct BatchResult {
 /// use fmnist_lib::*;
 ///
 /// # let train = Dataset::new(vec![7; 100 * PIXELS], (0..100).map(|i| i % 10).collect())?;
-/// let model = one_layer().build(42)?;
+/// let mut model = one_layer().build(42)?;
 /// for epoch in 1..=2 {
 ///     let config = FitConfig::default().learning_rate(0.001 / epoch as f64);
 ///     for batch in train.batches(50, 42, epoch) {
-///         println!("{}", train_on_batch(&model, &batch, &config)?.loss);
+///         println!("{}", train_on_batch(&mut model, &batch, &config)?.loss);
 ///     }
 /// }
 /// # Ok::<(), Error>(())
@@ -40,7 +40,11 @@ pub struct BatchResult {
 /// # Errors
 /// As for [`fit`](crate::fit); when `config` wants an average of the weights, which only `fit` keeps; and
 /// [`Error::Interrupted`] where Ctrl-C or a notebook's Stop came during the step, which is done then.
-pub fn train_on_batch(model: &Model, batch: &Dataset, config: &FitConfig) -> Result<BatchResult> {
+pub fn train_on_batch(
+    model: &mut Model,
+    batch: &Dataset,
+    config: &FitConfig,
+) -> Result<BatchResult> {
     check_training(model, config, batch)?;
     check_rate(config.learning_rate)?;
     if config.ema_momentum.is_some() {
@@ -49,9 +53,8 @@ pub fn train_on_batch(model: &Model, batch: &Dataset, config: &FitConfig) -> Res
                 .into(),
         ));
     }
-    let _training = model.lock_training()?;
     let stop = Interruptible::begin();
-    let number = model.optimizer().steps + 1;
+    let number = model.optimizer.steps + 1;
     let step = Step {
         seed: config.seed,
         epoch: 1,

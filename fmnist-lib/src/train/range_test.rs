@@ -35,7 +35,7 @@ pub fn range_test(
     rates: RangeInclusive<f64>,
     config: &FitConfig,
 ) -> Result<Vec<(f64, f64)>> {
-    let model = spec.build(config.seed)?;
+    let mut model = spec.build(config.seed)?;
     check_training(&model, config, train)?;
     let (lowest, highest) = (*rates.start(), *rates.end());
     if !(lowest > 0.0 && lowest < highest && highest.is_finite()) {
@@ -57,7 +57,7 @@ pub fn range_test(
         };
         let (images, labels) = inputs(&model, train, indices, config, step.epoch)?;
         let batch = (&images, &labels);
-        let loss = match train_step(&model, batch, train.classes(), config, step, rate) {
+        let loss = match train_step(&mut model, batch, train.classes(), config, step, rate) {
             Ok((loss, _)) => f64::from(loss),
             Err(Error::Diverged { .. }) => break,
             Err(error) => return Err(error),

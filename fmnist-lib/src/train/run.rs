@@ -1,18 +1,11 @@
-//! A run from where it stands to its end.
+//! What a run did, and what is refused before it begins.
 
-use std::ops::ControlFlow;
-
-use super::callbacks::Callback;
-use super::early_stopping::{keep_best, restore_best, stopped_early};
-use super::epoch::train_epoch;
-use super::{averaging, progress};
 use crate::config::FitConfig;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::files::check_writable;
 use crate::history::{Ended, History};
-use crate::interrupt::Interruptible;
-use crate::model::{Model, RunPlan};
+use crate::model::Model;
 use crate::table::counted;
 
 /// What a [`fit`](crate::fit) did.
@@ -64,7 +57,7 @@ pub(super) fn check_training(model: &Model, config: &FitConfig, train: &Dataset)
 
 /// Refuses other data than those of the epoch in which the run was stopped.
 pub(super) fn check_same_data(model: &Model, train: &Dataset) -> Result<()> {
-    match model.log().epoch_so_far {
+    match model.log.epoch_so_far {
         Some(so_far) if so_far.images != train.len() => Err(Error::Invalid(format!(
             "the run was stopped in an epoch of {}, but now there are {}: a run goes on with the \
              training images that it began with",
@@ -73,97 +66,4 @@ pub(super) fn check_same_data(model: &Model, train: &Dataset) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// Trains to the end of the plan.
-pub(super) fn run(
-    model: &Model,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-    plan: &RunPlan,
-    callbacks: &mut [&mut dyn Callback],
-) -> Result<Run> {
-    let stop = Interruptible::begin();
-    let mut progress = progress::choose(model, plan);
-    let mut told: Vec<&mut dyn Callback> = vec![progress.as_mut()];
-    told.extend(
-        callbacks
-            .iter_mut()
-            .map(|callback| &mut **callback as &mut dyn Callback),
-    );
-    let ended_before = model.log().ended;
-    let ended = match ended_before {
-        Some(ended) => ended,
-        None => {
-            let ended = train_epochs(model, train, validation, plan, &mut told, &stop)?;
-            // Whoever stops by hand may want to go on from here.
-            if ended != Ended::Interrupted {
-                averaging::settle(model)?;
-                restore_best(model, plan)?;
-                model.log().ended = Some(ended);
-            }
-            if let Some(path) = &plan.config.checkpoint {
-                model.save(path)?;
-            }
-            ended
-        }
-    };
-    for callback in &mut told {
-        callback.on_train_end(model, ended)?;
-    }
-    let epochs = model.log().history.epochs[plan.epochs_before..].to_vec();
-    Ok(Run {
-        history: History { epochs },
-        ended,
-    })
-}
-
-fn train_epochs(
-    model: &Model,
-    train: &Dataset,
-    validation: Option<&Dataset>,
-    plan: &RunPlan,
-    told: &mut [&mut dyn Callback],
-    stop: &Interruptible,
-) -> Result<Ended> {
-    if stopped_early(model, plan) {
-        return Ok(Ended::StoppedEarly);
-    }
-    let first = model.log().history.epochs.len() + 1;
-    let last = plan.last_epoch();
-    for epoch in first..=last {
-        let epoch_end = train_epoch(model, train, validation, plan, epoch, told, stop)?;
-        let (record, mut wanted) = match epoch_end {
-            ControlFlow::Continue(end) => end,
-            ControlFlow::Break(ended) => return Ok(ended),
-        };
-        {
-            let mut log = model.log();
-            log.history.epochs.push(record.clone());
-            log.epoch_so_far = None;
-        }
-        keep_best(model, plan)?;
-        if let Some(path) = &plan.config.checkpoint {
-            model.save(path)?;
-        }
-        if let Some(path) = &plan.config.csv {
-            model.history().save_csv(path)?;
-        }
-        for callback in &mut *told {
-            if callback.on_epoch_end(model, &record)?.is_break() {
-                wanted = ControlFlow::Break(());
-            }
-        }
-        if stopped_early(model, plan) {
-            return Ok(Ended::StoppedEarly);
-        }
-        if wanted.is_break() {
-            return Ok(Ended::ByCallback);
-        }
-        // Behind the last epoch there is nothing left to stop.
-        if stop.requested() && epoch < last {
-            return Ok(Ended::Interrupted);
-        }
-    }
-    Ok(Ended::Completed)
 }

@@ -39,7 +39,7 @@ def test_the_disk_is_full(container):
     server.wait()
     with server.kernel() as kernel:
         kernel.run(LOAD).expect()
-        result = kernel.run(f"fit(&model, &train, &validation, {CONFIG})?;")
+        result = kernel.run(f"fit(&mut model, &train, &validation, {CONFIG})?;")
         assert "run.safetensors: No space left on device" in result.error, result.error
         assert "free some space" in result.error, result.error
         result = kernel.run('println!("{} {}", model.history().epochs.len(), evaluate(&model, &data.test)?);')
@@ -50,7 +50,7 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
     """Training goes on from the checkpoint, to the very same end."""
     kernel = stack.server.kernel()
     kernel.run(LOAD).expect()
-    kernel.send(f"fit(&model, &train, &validation, {CONFIG})?;")
+    kernel.send(f"fit(&mut model, &train, &validation, {CONFIG})?;")
     while not (stack.notebooks / "run.safetensors").exists():
         time.sleep(0.05)
     time.sleep(0.3)
@@ -61,7 +61,7 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
         resumed = kernel.run('let (resumed, _) = resume("run.safetensors", &train, &validation)?;').expect()
         ran = resumed.stdout.count("Epoch ")
         assert 0 < ran < 8, "the container was killed before or after the run"
-        kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(8))?;").expect()
+        kernel.run("fit(&mut model, &train, &validation, FitConfig::default().epochs(8))?;").expect()
         ends = [kernel.run(test_live.LOSSES.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
         assert ends[0] == ends[1]
         assert ends[0].count("Some") == 8

@@ -10,8 +10,8 @@ use fmnist_lib::*;
 use fmnist_lib::candle_core::{DType, Device, Tensor};
 let data = FashionMnist::load()?;
 let (train, validation) = Split::new(0.8, 1).apply(&data.train)?;
-let model = three_layer().build(1)?;"""
-FIT = "let run = fit(&model, &train, &validation, FitConfig::default().epochs(50))?;"
+let mut model = three_layer().build(1)?;"""
+FIT = "let run = fit(&mut model, &train, &validation, FitConfig::default().epochs(50))?;"
 LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
 EPOCHS = 'println!("{:?}", model.history().epochs.iter().map(|e| e.epoch).collect::<Vec<_>>());'
 LOSSES = 'println!("{:?}", NAME.history().epochs.iter().map(|e| (e.loss, e.val_loss)).collect::<Vec<_>>());'
@@ -47,7 +47,7 @@ def fit_until(kernel, seconds, code=FIT):
 
 
 def test_bar_and_curves_move_while_the_cell_runs(kernel):
-    code = "let run = fit(&model, &train.take(20_000), &validation, FitConfig::default().epochs(2))?;"
+    code = "let run = fit(&mut model, &train.take(20_000), &validation, FitConfig::default().epochs(2))?;"
     result = kernel.run(code).expect()
     outputs = {name: [(seconds, data) for seconds, id, data in result.shown if id == name]
                for name in {id for _, id, _ in result.shown}}
@@ -69,13 +69,13 @@ def test_bar_and_curves_move_while_the_cell_runs(kernel):
 
 
 def test_one_line_per_epoch_where_asked(common):
-    code = "fit(&model, &train.take(2000), &validation.take(100), FitConfig::default().epochs(2).verbose(Verbose::Lines))?;"
+    code = "fit(&mut model, &train.take(2000), &validation.take(100), FitConfig::default().epochs(2).verbose(Verbose::Lines))?;"
     result = common.run(code).expect()
     assert not result.shown and result.stdout.count("Epoch ") == 2
 
 
 def test_an_error_ends_the_bar(common):
-    code = "fit(&one_layer().build(1)?, &train, None, FitConfig::default().learning_rate(1e30))?;"
+    code = "fit(&mut one_layer().build(1)?, &train, None, FitConfig::default().learning_rate(1e30))?;"
     result = common.run(code)
     assert "training has diverged. Lower the learning rate" in result.error, result.error
     assert "progress" not in str([data for *_, data in result.shown][-2:])
@@ -93,7 +93,7 @@ def test_stop_ends_fit_and_keeps_everything(kernel):
     assert float(learned.split()[-1]) > 0.3, learned
     before = kernel.run(EPOCHS).expect().stdout
     assert len(eval(before)) < 50, "all epochs were done before Stop was pressed"
-    more = "fit(&model, &train.take(2000), None, FitConfig::default().epochs(1))?;"
+    more = "fit(&mut model, &train.take(2000), None, FitConfig::default().epochs(1))?;"
     kernel.run(more).expect()
     after = kernel.run(EPOCHS).expect().stdout
     assert len(eval(after)) == len(eval(before)) + 1 and eval(after) == list(range(1, len(eval(after)) + 1))
@@ -109,7 +109,7 @@ def test_a_second_press_forces(kernel):
             }
         }
         let config = FitConfig::default().verbose(Verbose::Silent);
-        fit_with(&model, &train.take(512), None, config, &mut [&mut Endless])?;"""
+        fit_with(&mut model, &train.take(512), None, config, &mut [&mut Endless])?;"""
     request = kernel.send(code)
     kernel.wait(request, until=lambda so_far: "in a step" in so_far.stdout)
     kernel.interrupt()
@@ -144,7 +144,7 @@ def test_restarted_in_the_middle_of_an_epoch(stack, kernel):
     config = 'FitConfig::default().epochs(4).checkpoint("restarted.safetensors")'
     subset = "let train = train.take(10_000);"
     kernel.run(subset).expect()
-    kernel.send(f"fit(&model, &train, &validation, {config})?;")
+    kernel.send(f"fit(&mut model, &train, &validation, {config})?;")
     while not (stack.notebooks / "restarted.safetensors").exists():
         time.sleep(0.05)
     time.sleep(0.3)
@@ -152,7 +152,7 @@ def test_restarted_in_the_middle_of_an_epoch(stack, kernel):
     kernel.run(LOAD).expect()
     kernel.run(subset).expect()
     kernel.run('let (resumed, _) = resume("restarted.safetensors", &train, &validation)?;').expect()
-    kernel.run("fit(&model, &train, &validation, FitConfig::default().epochs(4))?;").expect()
+    kernel.run("fit(&mut model, &train, &validation, FitConfig::default().epochs(4))?;").expect()
     resumed, undisturbed = [kernel.run(LOSSES.replace("NAME", name)).expect().stdout for name in ("resumed", "model")]
     assert resumed == undisturbed and resumed.count("Some") == 4
 
@@ -202,7 +202,7 @@ def test_completion_and_documentation(common):
     matches = common.ask("complete_request", code=code, cursor_pos=len(code))["matches"]
     assert any("history" in match for match in matches), matches
     for code, position, words in [
-        ("let run = fit(&model, &train, &validation, FitConfig::default());", 11, "Trains model on train"),
+        ("let run = fit(&mut model, &train, &validation, FitConfig::default());", 11, "Trains model on train"),
         ("model.history()", 8, "All epochs this model has been trained for."),
         ("Split::new(0.8, 42)", 3, "Which images train and which validate."),
     ]:

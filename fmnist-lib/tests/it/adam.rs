@@ -10,7 +10,7 @@ fn several_steps_follow_the_definition() {
     let spec = ModelSpec::new("m")
         .layer("flatten", Flatten)
         .layer("out", Dense::new(10));
-    let model = spec.build(2).unwrap();
+    let mut model = spec.build(2).unwrap();
     let double = |tensor: &Tensor| -> Vec<f64> {
         tensor
             .to_dtype(DType::F64)
@@ -62,7 +62,7 @@ fn several_steps_follow_the_definition() {
         .epochs(3)
         .batch_size(64)
         .verbose(Verbose::Silent);
-    fit(&model, &data, None, config).unwrap();
+    fit(&mut model, &data, None, config).unwrap();
     for (expected, (name, found)) in weights.iter().zip(model.weights()) {
         for (expected, found) in expected.iter().zip(double(&found)) {
             assert!(

@@ -34,17 +34,17 @@ fn interrupted_and_not(config: FitConfig) {
         .checkpoint(&path)
         .early_stopping(EarlyStopping::after(2));
 
-    let whole = small().build(1).unwrap();
-    fit(&whole, &data, &validation, config.clone()).unwrap();
+    let mut whole = small().build(1).unwrap();
+    fit(&mut whole, &data, &validation, config.clone()).unwrap();
 
     killed_in(3, config, &data, &validation);
-    let (resumed, run) = resume(&path, &data, &validation).unwrap();
+    let (mut resumed, run) = resume(&path, &data, &validation).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
     assert_eq!(comparable(&resumed), comparable(&whole));
     assert_eq!(run.history.epochs.len(), 4);
     // Both go on alike: the moments are the same too.
-    fit(&whole, &data, None, self::config().epochs(1)).unwrap();
-    fit(&resumed, &data, None, self::config().epochs(1)).unwrap();
+    fit(&mut whole, &data, None, self::config().epochs(1)).unwrap();
+    fit(&mut resumed, &data, None, self::config().epochs(1)).unwrap();
     assert_eq!(bits(&resumed), bits(&whole));
 }
 
@@ -76,8 +76,15 @@ pub(crate) fn killed_in(
             Ok(ControlFlow::Continue(()))
         }
     }
-    let model = small().build(1).unwrap();
-    fit_with(&model, data, validation, config, &mut [&mut Kill(epoch)]).unwrap_err();
+    let mut model = small().build(1).unwrap();
+    fit_with(
+        &mut model,
+        data,
+        validation,
+        config,
+        &mut [&mut Kill(epoch)],
+    )
+    .unwrap_err();
     model
 }
 
@@ -96,23 +103,23 @@ fn a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("saved.safetensors");
     for config in [config(), elaborate()] {
-        let whole = small().build(1).unwrap();
-        let expected = fit(&whole, &data, &validation, config.clone()).unwrap();
+        let mut whole = small().build(1).unwrap();
+        let expected = fit(&mut whole, &data, &validation, config.clone()).unwrap();
         for epoch in [1, 3, 4] {
-            let stopped = killed_in(epoch, config.clone(), &data, &validation);
+            let mut stopped = killed_in(epoch, config.clone(), &data, &validation);
             assert_eq!(stopped.history().epochs.len(), epoch - 1);
             stopped.save(&path).unwrap();
 
             // Refused calls leave it where it is.
-            fit(&stopped, &data.take(0), None, config.clone()).unwrap_err();
-            fit(&stopped, &data, None, config.clone().batch_size(0)).unwrap_err();
-            let other_data = finish(&stopped, &data.take(99), &validation).unwrap_err();
+            fit(&mut stopped, &data.take(0), None, config.clone()).unwrap_err();
+            fit(&mut stopped, &data, None, config.clone().batch_size(0)).unwrap_err();
+            let other_data = finish(&mut stopped, &data.take(99), &validation).unwrap_err();
             assert!(
                 other_data.to_string().contains("100 images"),
                 "{other_data}"
             );
 
-            let run = finish(&stopped, &data, &validation).unwrap();
+            let run = finish(&mut stopped, &data, &validation).unwrap();
             let (resumed, resumed_run) = resume(&path, &data, &validation).unwrap();
             for (model, run) in [(&stopped, &run), (&resumed, &resumed_run)] {
                 assert_eq!(bits(model), bits(&whole), "stopped in epoch {epoch}");
@@ -124,8 +131,8 @@ fn a_run_stopped_in_the_middle_of_an_epoch_ends_with_the_same_bits() {
             assert_eq!(bits(&Model::load(&path).unwrap()), bits(&whole));
         }
     }
-    let new = small().build(1).unwrap();
-    let nothing = finish(&new, &data, None).unwrap_err();
+    let mut new = small().build(1).unwrap();
+    let nothing = finish(&mut new, &data, None).unwrap_err();
     assert!(nothing.to_string().contains("call fit"), "{nothing}");
 }
 
@@ -153,10 +160,10 @@ fn the_checkpoint_of_a_run_that_has_ended_is_the_model_that_fit_left() {
         (stopping.clone(), 0, Ended::StoppedEarly),
         (stopping.ema_momentum(0.5), 0, Ended::StoppedEarly),
     ] {
-        let model = small().build(1).unwrap();
+        let mut model = small().build(1).unwrap();
         let mut stop = StopAfter(stop_after);
         let config = config.checkpoint(&path);
-        let run = fit_with(&model, &data, &validation, config, &mut [&mut stop]).unwrap();
+        let run = fit_with(&mut model, &data, &validation, config, &mut [&mut stop]).unwrap();
         assert_eq!(run.ended, expected);
         let loaded = Model::load(&path).unwrap();
         assert_eq!(bits(&loaded), bits(&model), "{expected:?}");
@@ -168,11 +175,11 @@ fn the_checkpoint_of_a_run_that_has_ended_is_the_model_that_fit_left() {
         let (resumed, again) = resume(&path, &data, &validation).unwrap();
         assert_eq!(again, run);
         assert_eq!(bits(&resumed), bits(&model));
-        assert_eq!(finish(&model, &data, &validation).unwrap(), run);
+        assert_eq!(finish(&mut model, &data, &validation).unwrap(), run);
         assert_eq!(bits(&resumed), bits(&model));
         // A new run is a new one.
         assert_eq!(
-            fit(&model, &data, None, self::config().epochs(1))
+            fit(&mut model, &data, None, self::config().epochs(1))
                 .unwrap()
                 .ended,
             Ended::Completed
@@ -186,10 +193,10 @@ fn files_that_cannot_be_written_are_refused_before_the_first_epoch() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let (checkpoint, csv) = (at("not/yet/run.safetensors"), at("neither/this/run.csv"));
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let config = config().epochs(1);
     let both = config.clone().checkpoint(&checkpoint).csv(&csv);
-    fit(&model, &data, None, both).unwrap();
+    fit(&mut model, &data, None, both).unwrap();
     assert!(checkpoint.is_file() && csv.is_file());
 
     fs::write(at("file"), "no folder").unwrap();
@@ -204,7 +211,9 @@ fn files_that_cannot_be_written_are_refused_before_the_first_epoch() {
             config.clone().checkpoint(at(name)),
             config.clone().csv(at(name)),
         ] {
-            let error = fit(&model, &data, None, config).unwrap_err().to_string();
+            let error = fit(&mut model, &data, None, config)
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.contains("cannot write") && error.contains(name),
                 "{error}"
@@ -243,7 +252,7 @@ fn the_file_of_another_network_is_refused() {
         (scaled, "Scaling::Unit"),
         (longer, "layer 6 of its network is none"),
     ] {
-        let model = spec.build(2).unwrap();
+        let mut model = spec.build(2).unwrap();
         let before = bits(&model);
         let error = model.restore(&path).unwrap_err().to_string();
         assert!(
@@ -298,8 +307,14 @@ fn weights_are_found_by_name_and_csv_by_column() {
         folder.path().join("w.safetensors"),
         folder.path().join("h.csv"),
     );
-    let model = one_layer().build(1).unwrap();
-    fit(&model, &striped(32, 1), None, config().epochs(2).csv(&csv)).unwrap();
+    let mut model = one_layer().build(1).unwrap();
+    fit(
+        &mut model,
+        &striped(32, 1),
+        None,
+        config().epochs(2).csv(&csv),
+    )
+    .unwrap();
     model.save_weights(&weights).unwrap();
     let bytes = fs::read(&weights).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -308,7 +323,7 @@ fn weights_are_found_by_name_and_csv_by_column() {
         file.tensor("Conv2D-1.kernel").unwrap().shape(),
         [3, 3, 1, 32]
     );
-    let other = one_layer().build(2).unwrap();
+    let mut other = one_layer().build(2).unwrap();
     other.load_weights(&weights).unwrap();
     assert_eq!(bits(&other), bits(&model));
     let text = fs::read_to_string(&csv).unwrap();
@@ -320,11 +335,11 @@ fn weights_are_found_by_name_and_csv_by_column() {
 fn a_file_cut_anywhere_is_refused_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
-    let model = small().build(1).unwrap();
-    fit(&model, &striped(32, 1), None, config().epochs(1)).unwrap();
+    let mut model = small().build(1).unwrap();
+    fit(&mut model, &striped(32, 1), None, config().epochs(1)).unwrap();
     model.save(&path).unwrap();
     let bytes = fs::read(&path).unwrap();
-    let target = small().build(2).unwrap();
+    let mut target = small().build(2).unwrap();
     let before = bits(&target);
     for length in (0..bytes.len())
         .step_by(997)
@@ -349,23 +364,25 @@ fn a_file_cut_anywhere_is_refused_and_changes_nothing() {
 fn wrong_and_foreign_files_are_refused_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file.safetensors");
-    let model = small().build(2).unwrap();
+    let mut model = small().build(2).unwrap();
     let before = bits(&model);
-    let refusal = |bytes: &[u8]| {
+    let refusal = |model: &mut Model, bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
         let error = model.restore(&path).unwrap_err();
         assert!(error.to_string().contains("file.safetensors"), "{error}");
         error.to_string()
     };
-    assert!(refusal(b"not a checkpoint at all").contains("not a whole safetensors file"));
+    assert!(
+        refusal(&mut model, b"not a checkpoint at all").contains("not a whole safetensors file")
+    );
 
     one_layer().build(1).unwrap().save(&path).unwrap();
     let other_network = fs::read(&path).unwrap();
-    assert!(refusal(&other_network).contains("no tensor conv.kernel"));
+    assert!(refusal(&mut model, &other_network).contains("no tensor conv.kernel"));
 
     model.save_weights(&path).unwrap();
     let weights_alone = fs::read(&path).unwrap();
-    assert!(refusal(&weights_alone).contains("use load_weights"));
+    assert!(refusal(&mut model, &weights_alone).contains("use load_weights"));
 
     model.save(&path).unwrap();
     let own = fs::read(&path).unwrap();
@@ -377,7 +394,7 @@ fn wrong_and_foreign_files_are_refused_and_change_nothing() {
         + before_version.len();
     let mut later = own.clone();
     later[version] = b'9';
-    let told = refusal(&later);
+    let told = refusal(&mut model, &later);
     assert!(told.contains("format 9"), "{told}");
 
     assert_eq!(bits(&model), before);

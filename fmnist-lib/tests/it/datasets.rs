@@ -54,7 +54,7 @@ fn images_in_colour_of_three_classes_train_from_end_to_end() {
         (train.len(), train.classes(), train.shape()),
         (240, 3, [12, 10, 3])
     );
-    let model = network().build(1).unwrap();
+    let mut model = network().build(1).unwrap();
     let augmentation = Augmentation::new()
         .flip()
         .shift(2)
@@ -66,7 +66,7 @@ fn images_in_colour_of_three_classes_train_from_end_to_end() {
         .batch_size(16)
         .learning_rate(0.01);
     let run = fit(
-        &model,
+        &mut model,
         &train,
         &validation,
         config.augmentation(augmentation),
@@ -139,10 +139,10 @@ fn images_in_colour_of_three_classes_train_from_end_to_end() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_a_remedy() {
     let (data, fashion) = (colours(6), Dataset::new(vec![0; 784], vec![9]).unwrap());
-    let model = network().build(1).unwrap();
+    let mut model = network().build(1).unwrap();
     let wrong_shape = [
-        refusal(fit(&model, &fashion, None, FitConfig::default())),
-        refusal(fit(&model, &data, &fashion, FitConfig::default())),
+        refusal(fit(&mut model, &fashion, None, FitConfig::default())),
+        refusal(fit(&mut model, &data, &fashion, FitConfig::default())),
         refusal(evaluate(&model, &fashion)),
         refusal(predict(&model, &fashion)),
         refusal(range_test(
@@ -167,8 +167,8 @@ fn what_does_not_fit_together_is_refused_with_a_remedy() {
             "{found}"
         );
     }
-    let ten = one_layer().input([12, 10, 3]).build(1).unwrap();
-    let found = refusal(fit(&ten, &data, None, FitConfig::default()));
+    let mut ten = one_layer().input([12, 10, 3]).build(1).unwrap();
+    let found = refusal(fit(&mut ten, &data, None, FitConfig::default()));
     assert!(
         found.contains("with the last layer Output: it gives [10] for each image"),
         "{found}"
@@ -191,7 +191,7 @@ fn what_does_not_fit_together_is_refused_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("other.safetensors");
     model.save(&file).unwrap();
-    let other = network().input([12, 11, 3]).build(1).unwrap();
+    let mut other = network().input([12, 11, 3]).build(1).unwrap();
     let found = refusal(other.restore(&file));
     assert!(
         found.contains("takes images of [12, 10, 3], but model colours of [12, 11, 3]"),
@@ -521,11 +521,11 @@ fn a_folder_for_each_class_is_a_dataset() {
     let spec = ModelSpec::new("folder")
         .input(data.shape())
         .layer("flatten", Flatten);
-    let model = spec
+    let mut model = spec
         .layer("output", Dense::new(data.classes()))
         .build(1)
         .unwrap();
-    fit(&model, &data, None, FitConfig::default().epochs(1)).unwrap();
+    fit(&mut model, &data, None, FitConfig::default().epochs(1)).unwrap();
 
     let found = refusal(Dataset::from_folder(folder.path(), [4, 6, 4]));
     assert!(found.contains("1 channel (grey) or 3"), "{found}");

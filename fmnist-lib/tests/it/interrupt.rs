@@ -63,12 +63,12 @@ fn ctrl_c_ends_fit_and_nothing_else() {
 
 fn trains() {
     let data = striped(2000, 1);
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let config = FitConfig::default()
         .epochs(1_000_000)
         .batch_size(100)
         .verbose(Verbose::Lines);
-    let run = fit(&model, &data, None, config).unwrap();
+    let run = fit(&mut model, &data, None, config).unwrap();
     assert_eq!(run.ended, Ended::Interrupted);
     assert_eq!(run.history, model.history());
     // Many images, so that the signal does not come just between two passes over them.
@@ -82,7 +82,7 @@ fn trains() {
     let before = model.history().epochs.len();
     let more = FitConfig::default().epochs(1).verbose(Verbose::Silent);
     assert_eq!(
-        fit(&model, &data, None, more).unwrap().ended,
+        fit(&mut model, &data, None, more).unwrap().ended,
         Ended::Completed
     );
     assert_eq!(model.history().last().unwrap().epoch, before + 1);
@@ -133,21 +133,28 @@ fn stops_and_goes_on() {
     let (data, validation) = (striped(100, 1), striped(50, 2));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("saved.safetensors");
-    let whole = small().build(1).unwrap();
-    fit(&whole, &data, &validation, elaborate()).unwrap();
+    let mut whole = small().build(1).unwrap();
+    fit(&mut whole, &data, &validation, elaborate()).unwrap();
     let last = whole.history().epochs.len();
     let stopped = |epoch, step, ended| {
-        let model = small().build(1).unwrap();
+        let mut model = small().build(1).unwrap();
         let mut stop = Stop { epoch, step };
-        let run = fit_with(&model, &data, &validation, elaborate(), &mut [&mut stop]).unwrap();
+        let run = fit_with(
+            &mut model,
+            &data,
+            &validation,
+            elaborate(),
+            &mut [&mut stop],
+        )
+        .unwrap();
         assert_eq!(run.ended, ended, "stopped in step {step} of epoch {epoch}");
         model
     };
     // In the middle of an epoch, and in a validation. An epoch has 4 steps.
     for (epoch, step) in [(1, 1), (2, 3), (2, 4), (last, 2)] {
-        let model = stopped(epoch, step, Ended::Interrupted);
+        let mut model = stopped(epoch, step, Ended::Interrupted);
         model.save(&path).unwrap();
-        finish(&model, &data, &validation).unwrap();
+        finish(&mut model, &data, &validation).unwrap();
         let (resumed, _) = resume(&path, &data, &validation).unwrap();
         for model in [model, resumed] {
             assert_eq!(bits(&model), bits(&whole), "step {step} of epoch {epoch}");
@@ -203,16 +210,16 @@ fn ignores_the_signal() {
 /// A run that is stopped, and one that an earlier signal does not stop.
 fn stop_and_fit_again() {
     let data = striped(100, 1);
-    let model: Model = small().build(1).unwrap();
+    let mut model: Model = small().build(1).unwrap();
     let config = FitConfig::default()
         .epochs(3)
         .batch_size(50)
         .verbose(Verbose::Silent);
     let mut stop = Stop { epoch: 2, step: 1 };
-    let run = fit_with(&model, &data, None, config.clone(), &mut [&mut stop]).unwrap();
+    let run = fit_with(&mut model, &data, None, config.clone(), &mut [&mut stop]).unwrap();
     assert_eq!(run.ended, Ended::Interrupted);
     assert_eq!(
-        fit(&model, &data, None, config).unwrap().ended,
+        fit(&mut model, &data, None, config).unwrap().ended,
         Ended::Completed
     );
 }

@@ -75,7 +75,7 @@ fn training_prints_a_line_per_epoch() {
         r#":dep fmnist-lib = { path = "../fmnist-lib" }"#,
         "use fmnist_lib::*;
          let data = Dataset::new(vec![0; 20 * PIXELS], (0..20).map(|i| i % 10).collect())?;",
-        "fit(&one_layer().build(1)?, &data, &data, FitConfig::default().epochs(2))?;",
+        "fit(&mut one_layer().build(1)?, &data, &data, FitConfig::default().epochs(2))?;",
     ];
     let printed = run_cells(&cells).printed_by(2);
     let lines: Vec<&str> = printed.lines().collect();

@@ -51,8 +51,8 @@ fn an_autoencoder_learns_to_draw_what_it_sees() {
         AnyLoss::from(MeanSquaredError::new()),
         BinaryCrossEntropy::new().into(),
     ] {
-        let model = autoencoder().build(1).unwrap();
-        let run = fit(&model, &data, &data, quiet(60).loss(loss.clone())).unwrap();
+        let mut model = autoencoder().build(1).unwrap();
+        let run = fit(&mut model, &data, &data, quiet(60).loss(loss.clone())).unwrap();
         let drawn = outputs(&model, &data).unwrap();
         assert_eq!(drawn.dims(), [40, 28, 28, 1]);
         let error = squared(&seen, &drawn);
@@ -117,8 +117,8 @@ fn a_loss_of_ones_own_trains_like_one_of_the_crate() {
         .layer("flatten", Flatten)
         .layer("output", Dense::new(10));
     let trained = |loss: AnyLoss| {
-        let model = spec.build(1).unwrap();
-        let run = fit(&model, &data, &data, quiet(30).loss(loss)).unwrap();
+        let mut model = spec.build(1).unwrap();
+        let run = fit(&mut model, &data, &data, quiet(30).loss(loss)).unwrap();
         (bits(&model), run.history.last().unwrap().accuracy)
     };
     let (ours, accuracy) = trained(MeanSquaredError::new().into());
@@ -136,13 +136,13 @@ fn the_loss_goes_on_with_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.safetensors");
     let config = |epochs| quiet(epochs).loss(MeanSquaredError::new());
-    let whole = autoencoder().build(1).unwrap();
-    fit(&whole, &data, None, config(2)).unwrap();
+    let mut whole = autoencoder().build(1).unwrap();
+    fit(&mut whole, &data, None, config(2)).unwrap();
 
-    let half = autoencoder().build(1).unwrap();
+    let mut half = autoencoder().build(1).unwrap();
     let stop = |_: usize| config(2).checkpoint(&path);
     let mut stopper = Stopper;
-    let stopped = fmnist_lib::fit_with(&half, &data, None, stop(2), &mut [&mut stopper]);
+    let stopped = fmnist_lib::fit_with(&mut half, &data, None, stop(2), &mut [&mut stopper]);
     assert!(stopped.is_err());
     half.save(&path).unwrap();
     let (resumed, _): (Model, _) = resume(&path, &data, None).unwrap();
@@ -168,8 +168,10 @@ impl fmnist_lib::Callback for Stopper {
 fn what_cannot_be_compared_is_refused_before_the_first_step() {
     let data = striped(16, 3);
     let refused = |spec: ModelSpec, config: FitConfig| {
-        let model = spec.build(1).unwrap();
-        fit(&model, &data, None, config).unwrap_err().to_string()
+        let mut model = spec.build(1).unwrap();
+        fit(&mut model, &data, None, config)
+            .unwrap_err()
+            .to_string()
     };
     let told = refused(autoencoder(), quiet(1));
     assert!(

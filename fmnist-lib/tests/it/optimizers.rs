@@ -138,13 +138,13 @@ fn every_optimizer_goes_on_from_a_checkpoint() {
             .optimizer(rule.clone(), 0.01)
             .l2(1e-3)
             .clip_norm(1.0);
-        let whole = spec().build(1).unwrap();
-        fit(&whole, &data, None, config.clone()).unwrap();
+        let mut whole = spec().build(1).unwrap();
+        fit(&mut whole, &data, None, config.clone()).unwrap();
         let path = folder.path().join("run.safetensors");
-        let half = spec().build(1).unwrap();
+        let mut half = spec().build(1).unwrap();
         let mut stop = StopAfter(2);
         fmnist_lib::fit_with(
-            &half,
+            &mut half,
             &data,
             None,
             config.checkpoint(&path),
@@ -177,10 +177,10 @@ impl fmnist_lib::Callback for StopAfter {
 #[test]
 fn another_optimizer_begins_anew() {
     let data = striped(32, 2);
-    let model = spec().build(1).unwrap();
-    fit(&model, &data, None, quiet(1)).unwrap();
+    let mut model = spec().build(1).unwrap();
+    fit(&mut model, &data, None, quiet(1)).unwrap();
     fit(
-        &model,
+        &mut model,
         &data,
         None,
         quiet(1).optimizer(Sgd::new().momentum(0.9), 0.01),
@@ -192,10 +192,10 @@ fn another_optimizer_begins_anew() {
 /// A step of plain SGD shows what the gradient was.
 fn gradient(config: FitConfig) -> Vec<f32> {
     let data = striped(16, 2);
-    let model = spec().build(3).unwrap();
+    let mut model = spec().build(3).unwrap();
     let before = values(&model);
     fit(
-        &model,
+        &mut model,
         &data,
         None,
         config.epochs(1).optimizer(Sgd::new(), 1.0),
@@ -271,9 +271,9 @@ fn an_optimizer_of_ones_own_moves_the_weights() {
         }
     }
     let data = striped(64, 2);
-    let model = spec().build(1).unwrap();
+    let mut model = spec().build(1).unwrap();
     let own = AnyOptimizer::Custom(std::sync::Arc::new(Signs));
-    let run = fit(&model, &data, None, quiet(20).optimizer(own, 0.001)).unwrap();
+    let run = fit(&mut model, &data, None, quiet(20).optimizer(own, 0.001)).unwrap();
     let losses: Vec<f32> = run.history.epochs.iter().map(|epoch| epoch.loss).collect();
     assert!(losses[19] < 0.9 * losses[0], "{losses:?}");
     // Its code is in no file: the model can be saved, and loaded, but the run not resumed.
@@ -291,7 +291,7 @@ fn an_optimizer_of_ones_own_moves_the_weights() {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let (data, model) = (striped(8, 1), spec().build(1).unwrap());
+    let (data, mut model) = (striped(8, 1), spec().build(1).unwrap());
     let configs = [
         quiet(1).optimizer(Sgd::new().momentum(1.0), 0.1),
         quiet(1).optimizer(Sgd::new().momentum(f64::NAN), 0.1),
@@ -308,7 +308,7 @@ fn settings_that_cannot_work_are_refused() {
     for config in configs {
         let told = format!("{config:?}");
         assert!(
-            matches!(fit(&model, &data, None, config), Err(Error::Invalid(_))),
+            matches!(fit(&mut model, &data, None, config), Err(Error::Invalid(_))),
             "{told}"
         );
     }

@@ -281,7 +281,7 @@ fn the_png_is_white_and_twice_the_svg() {
         background.attribute("height"),
         root.attribute("viewBox").unwrap().split(' ').next_back()
     );
-    for title in ["accuracy (%)", "cross-entropy (nats)", "epoch"] {
+    for title in ["accuracy (%)", "loss", "epoch"] {
         assert!(texts(&svg).iter().any(|text| text == title), "{title}");
     }
 }

@@ -118,11 +118,11 @@ fn pixels_that_are_all_alike_become_zero_and_can_be_learned_from() {
         let values: Vec<f32> = scaled.flatten_all().unwrap().to_vec1().unwrap();
         assert!(values.iter().all(|&v| v == 0.0), "{scaling:?}");
 
-        let model = one_layer().scaling(scaling).build(1).unwrap();
+        let mut model = one_layer().scaling(scaling).build(1).unwrap();
         let before = evaluate(&model, &flat).unwrap().loss;
         assert!((before - 10_f32.ln()).abs() < 1e-5, "{before}");
         let config = FitConfig::default().epochs(1).batch_size(10);
-        let run = fit(&model, &flat, None, config.verbose(Verbose::Silent)).unwrap();
+        let run = fit(&mut model, &flat, None, config.verbose(Verbose::Silent)).unwrap();
         assert!(run.history.epochs[0].loss.is_finite());
     }
 }

@@ -287,11 +287,11 @@ fn a_network_that_does_not_end_in_ten_scores_is_refused_where_scores_are_needed(
         .layer("flatten", Flatten)
         .layer("out", Dense::new(11));
     let data = crate::striped(20, 1);
-    let model = eleven.build(1).unwrap();
+    let mut model = eleven.build(1).unwrap();
     let config = FitConfig::default().epochs(1);
     for message in [
         refusal(evaluate(&model, &data)),
-        refusal(fit(&model, &data, None, config)),
+        refusal(fit(&mut model, &data, None, config)),
     ] {
         assert!(
             message

@@ -72,9 +72,9 @@ fn a_run_is_the_fit_that_its_seed_and_settings_say() {
         [("small", 1), ("faster", 1), ("small", 2), ("faster", 2)]
     );
     let (train, validation) = Split::new(0.8, 2).apply(&data.train).unwrap();
-    let model = small().build(2).unwrap();
+    let mut model = small().build(2).unwrap();
     let by_hand = config().learning_rate(0.01).seed(2);
-    fit(&model, &train, &validation, by_hand).unwrap();
+    fit(&mut model, &train, &validation, by_hand).unwrap();
     let run = &results.runs()[3];
     assert_eq!(run.validation, Some(evaluate(&model, &validation).unwrap()));
     assert_eq!(run.test, Some(evaluate(&model, &data.test).unwrap()));
@@ -288,8 +288,10 @@ fn an_interrupted_run_with_a_loss_of_ones_own_goes_on_as_well() {
     let begun = own("squares").seed(1).checkpoint(&checkpoint);
     killed_in(2, begun, &train, &validation);
 
-    let model = Model::load(&checkpoint).unwrap();
-    let refused = finish(&model, &train, &validation).unwrap_err().to_string();
+    let mut model = Model::load(&checkpoint).unwrap();
+    let refused = finish(&mut model, &train, &validation)
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.contains("a loss of your own (squares)"),
         "{refused}"

@@ -371,8 +371,8 @@ fn what_is_no_checkpoint_of_the_run_is_refused_and_left_alone() {
         small().build(42).unwrap().save(&kept).unwrap();
         refused("no training run");
         let other = config().learning_rate(0.5).seed(42).checkpoint(&kept);
-        let model = small().build(42).unwrap();
-        fmnist_lib::fit(&model, &data().train, None, other).unwrap();
+        let mut model = small().build(42).unwrap();
+        fmnist_lib::fit(&mut model, &data().train, None, other).unwrap();
         refused("other settings");
         fmnist_lib::one_layer()
             .build(42)

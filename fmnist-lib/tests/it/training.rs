@@ -1,5 +1,4 @@
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use fmnist_lib::candle_core::Tensor;
@@ -39,8 +38,8 @@ pub(crate) fn bits(model: &Model) -> Vec<u32> {
 fn each_of_the_reports_networks_learns_32_images_by_heart() {
     let data = striped(32, 1);
     for spec in [one_layer(), fmnist_lib::two_layer(), three_layer()] {
-        let model = spec.build(1).unwrap();
-        fit(&model, &data, None, quiet(80).batch_size(32)).unwrap();
+        let mut model = spec.build(1).unwrap();
+        fit(&mut model, &data, None, quiet(80).batch_size(32)).unwrap();
         let result = evaluate(&model, &data).unwrap();
         assert!(
             result.accuracy == 1.0 && result.loss < 0.05,
@@ -59,10 +58,10 @@ fn a_seed_gives_the_same_bits_on_1_and_2_threads() {
             .build()
             .unwrap();
         pool.install(|| {
-            let model = three_layer().build(4).unwrap();
+            let mut model = three_layer().build(4).unwrap();
             let augmentation = Augmentation::new().flip().shift(2).erase(0.5);
             let config = quiet(1).augmentation(augmentation).label_smoothing(0.1);
-            let run = fit(&model, &data, &striped(40, 9), config).unwrap();
+            let run = fit(&mut model, &data, &striped(40, 9), config).unwrap();
             (
                 bits(&model),
                 run.history.epochs[0].val_loss.unwrap().to_bits(),
@@ -77,8 +76,8 @@ fn a_seed_gives_the_same_bits_on_1_and_2_threads() {
 fn another_seed_gives_other_bits() {
     let data = striped(64, 2);
     let train = |seed| {
-        let model = small().build(4).unwrap();
-        fit(&model, &data, None, quiet(1).seed(seed)).unwrap();
+        let mut model = small().build(4).unwrap();
+        fit(&mut model, &data, None, quiet(1).seed(seed)).unwrap();
         bits(&model)
     };
     assert_eq!(train(1), train(1));
@@ -88,8 +87,8 @@ fn another_seed_gives_other_bits() {
 #[test]
 fn the_recorded_loss_and_accuracy_are_those_of_the_data() {
     let (data, validation) = (striped(150, 3), striped(70, 4));
-    let model = small().build(5).unwrap();
-    let run = fit(&model, &data, &validation, quiet(2).batch_size(64)).unwrap();
+    let mut model = small().build(5).unwrap();
+    let run = fit(&mut model, &data, &validation, quiet(2).batch_size(64)).unwrap();
     assert_eq!(run.history.epochs.len(), 2);
     assert_eq!(run.ended, Ended::Completed);
     let last = run.history.last().unwrap();
@@ -140,13 +139,13 @@ impl Callback for Recorder {
 #[test]
 fn the_last_short_batch_is_kept_and_epochs_count_on() {
     let data = striped(150, 3);
-    let model = small().build(5).unwrap();
+    let mut model = small().build(5).unwrap();
     let mut recorder = Recorder {
         stop_after: 2,
         ..Recorder::default()
     };
     let run = fit_with(
-        &model,
+        &mut model,
         &data,
         None,
         quiet(5).batch_size(64),
@@ -170,7 +169,7 @@ fn the_last_short_batch_is_kept_and_epochs_count_on() {
             (2, 3, 3)
         ]
     );
-    let again = fit(&model, &data, None, quiet(1)).unwrap();
+    let again = fit(&mut model, &data, None, quiet(1)).unwrap();
     assert_eq!(again.history.epochs[0].epoch, 3);
     assert_eq!(model.history().epochs.len(), 3);
 }
@@ -178,14 +177,13 @@ fn the_last_short_batch_is_kept_and_epochs_count_on() {
 #[test]
 fn a_model_ends_with_the_average_of_its_weights() {
     /// Follows the first weights in f64.
-    struct Average<'a> {
-        model: &'a Model,
+    struct Average {
         values: Vec<f64>,
         step: usize,
     }
-    impl Callback for Average<'_> {
-        fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
-            let now = first_weights(self.model);
+    impl Callback for Average {
+        fn on_step_end(&mut self, model: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
+            let now = first_weights(model);
             self.step += 1;
             if self.step == 1 {
                 self.values = now;
@@ -199,14 +197,13 @@ fn a_model_ends_with_the_average_of_its_weights() {
         }
     }
     let (data, validation) = (striped(200, 6), striped(40, 7));
-    let model = small().build(7).unwrap();
+    let mut model = small().build(7).unwrap();
     let mut average = Average {
-        model: &model,
         values: vec![],
         step: 0,
     };
     let config = quiet(8).batch_size(25).ema_momentum(0.8);
-    let run = fit_with(&model, &data, &validation, config, &mut [&mut average]).unwrap();
+    let run = fit_with(&mut model, &data, &validation, config, &mut [&mut average]).unwrap();
     assert_eq!(average.step, 64);
     for (found, expected) in first_weights(&model).iter().zip(&average.values) {
         assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
@@ -215,7 +212,7 @@ fn a_model_ends_with_the_average_of_its_weights() {
     let last = run.history.last().unwrap();
     let measured = evaluate(&model, &validation).unwrap();
     assert_eq!(Some(measured.loss), last.val_loss);
-    let refused = fit(&model, &data, None, quiet(1).ema_momentum(1.0));
+    let refused = fit(&mut model, &data, None, quiet(1).ema_momentum(1.0));
     assert!(refused.unwrap_err().to_string().contains("average"));
 }
 
@@ -232,11 +229,11 @@ fn early_stopping_goes_back_to_the_best_epoch() {
     let data = striped(200, 6);
     let wrong: Vec<u8> = data.labels().iter().map(|l| (l + 1) % 10).collect();
     let validation = fmnist_lib::Dataset::new(data.images().to_vec(), wrong).unwrap();
-    let model = small().build(7).unwrap();
+    let mut model = small().build(7).unwrap();
     let config = quiet(50)
         .batch_size(20)
         .early_stopping(EarlyStopping::after(3));
-    let run = fit(&model, &data, &validation, config).unwrap();
+    let run = fit(&mut model, &data, &validation, config).unwrap();
     assert_eq!(run.ended, Ended::StoppedEarly);
     let best = run.history.best_epoch().unwrap();
     assert_eq!(run.history.last().unwrap().epoch, best.epoch + 3);
@@ -245,7 +242,7 @@ fn early_stopping_goes_back_to_the_best_epoch() {
         best.val_loss.unwrap()
     );
     let refused = fit(
-        &model,
+        &mut model,
         &data,
         None,
         quiet(1).early_stopping(EarlyStopping::after(1)),
@@ -256,9 +253,9 @@ fn early_stopping_goes_back_to_the_best_epoch() {
 #[test]
 fn schedules_follow_their_formulas() {
     let rates = |schedule| -> Vec<f64> {
-        let model = small().build(7).unwrap();
+        let mut model = small().build(7).unwrap();
         let config = quiet(4).learning_rate(0.1).schedule(schedule);
-        let run = fit(&model, &striped(10, 1), None, config).unwrap();
+        let run = fit(&mut model, &striped(10, 1), None, config).unwrap();
         run.history
             .epochs
             .iter()
@@ -320,18 +317,18 @@ fn a_plateau_lowers_the_rate_of_a_run_and_of_its_rest() {
             .map(|it| it.learning_rate / 1e-30)
             .collect()
     };
-    let model = small().build(1).unwrap();
-    let whole = fit(&model, &data, &data, config.clone()).unwrap();
+    let mut model = small().build(1).unwrap();
+    let whole = fit(&mut model, &data, &data, config.clone()).unwrap();
     assert_eq!(rates(&whole), [1.0, 1.0, 0.5, 0.25, 0.125, 0.0625]);
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let mut stop = FailsAfter(3);
     let config = config.checkpoint(&path);
-    fit_with(&model, &data, &data, config, &mut [&mut stop]).unwrap_err();
+    fit_with(&mut model, &data, &data, config, &mut [&mut stop]).unwrap_err();
     let (_, run) = resume(&path, &data, &data).unwrap();
     assert_eq!(rates(&run), rates(&whole));
 
     let refused = fit(
-        &model,
+        &mut model,
         &data,
         None,
         quiet(1).schedule(schedule.warm_up(1.0)),
@@ -358,7 +355,10 @@ fn a_plateau_lowers_the_rate_of_a_run_and_of_its_rest() {
         Schedule::OneCycle { rise: 2.0 }.warm_up(1.0),
     ] {
         let config = quiet(1).schedule(schedule.clone());
-        assert!(fit(&model, &data, &data, config).is_err(), "{schedule:?}");
+        assert!(
+            fit(&mut model, &data, &data, config).is_err(),
+            "{schedule:?}"
+        );
     }
 }
 
@@ -378,14 +378,14 @@ impl Callback for FailsAfter {
 #[test]
 fn smoothed_labels_share_a_part_of_the_target() {
     let data = striped(50, 3);
-    let model = small().build(5).unwrap();
+    let mut model = small().build(5).unwrap();
     let config = quiet(1).label_smoothing(0.1).learning_rate(1e-12);
     let spec = ModelSpec::new("without dropout")
         .layer("flatten", Flatten)
         .layer("out", Dense::new(10));
-    let plain = spec.build(5).unwrap();
+    let mut plain = spec.build(5).unwrap();
     let probabilities = predict(&plain, &data).unwrap().probabilities;
-    let run = fit(&plain, &data, None, config.clone()).unwrap();
+    let run = fit(&mut plain, &data, None, config.clone()).unwrap();
     let losses = probabilities
         .iter()
         .zip(data.labels())
@@ -404,11 +404,17 @@ fn smoothed_labels_share_a_part_of_the_target() {
     let found = f64::from(run.history.epochs[0].loss);
     assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
     // The network with kernels of its own takes it as well, and learns.
-    fit(&model, &data, None, config.learning_rate(0.01).epochs(60)).unwrap();
+    fit(
+        &mut model,
+        &data,
+        None,
+        config.learning_rate(0.01).epochs(60),
+    )
+    .unwrap();
     assert!(evaluate(&model, &data).unwrap().accuracy > 0.9);
     let wrong = quiet(1).label_smoothing(1.0);
     assert!(matches!(
-        fit(&model, &data, None, wrong),
+        fit(&mut model, &data, None, wrong),
         Err(Error::Invalid(_))
     ));
 }
@@ -441,8 +447,8 @@ fn class_weights_say_what_an_image_counts() {
         .layer("flatten", Flatten)
         .layer("out", Dense::new(10));
     let step = |data: &Dataset, config: FitConfig, rate: f64| {
-        let model = spec.build(1).unwrap();
-        fit(&model, data, None, config.optimizer(Sgd::new(), rate)).unwrap();
+        let mut model = spec.build(1).unwrap();
+        fit(&mut model, data, None, config.optimizer(Sgd::new(), rate)).unwrap();
         let kernel = &model.weights()[0].1;
         kernel.flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
@@ -478,7 +484,7 @@ fn class_weights_say_what_an_image_counts() {
         vec![1e300; 10],
     ] {
         let refused = fit(
-            &spec.build(1).unwrap(),
+            &mut spec.build(1).unwrap(),
             &data,
             None,
             quiet(1).class_weight(wrong),
@@ -500,9 +506,9 @@ fn weight_decay_shrinks_kernels_beside_adams_step() {
     };
     let start = ranks_and_values(&small().build(5).unwrap());
     let after_a_step = |decay| {
-        let model = small().build(5).unwrap();
+        let mut model = small().build(5).unwrap();
         let config = quiet(1).learning_rate(0.01).weight_decay(decay);
-        fit(&model, &data, None, config).unwrap();
+        fit(&mut model, &data, None, config).unwrap();
         ranks_and_values(&model)
     };
     let (plain, decayed) = (after_a_step(0.0), after_a_step(0.5));
@@ -518,7 +524,7 @@ fn weight_decay_shrinks_kernels_beside_adams_step() {
     }
     let wrong = quiet(1).weight_decay(-0.1);
     assert!(matches!(
-        fit(&small().build(5).unwrap(), &data, None, wrong),
+        fit(&mut small().build(5).unwrap(), &data, None, wrong),
         Err(Error::Invalid(_))
     ));
 }
@@ -548,9 +554,9 @@ fn a_mean_of_predictions_is_measured_as_one() {
 #[test]
 fn divergence_names_epoch_and_step_and_leaves_the_model_alive() {
     let data = striped(100, 8);
-    let model = small().scaling(Scaling::Raw).build(9).unwrap();
+    let mut model = small().scaling(Scaling::Raw).build(9).unwrap();
     let error = fit(
-        &model,
+        &mut model,
         &data,
         None,
         quiet(20).batch_size(20).learning_rate(1e30),
@@ -566,7 +572,7 @@ fn divergence_names_epoch_and_step_and_leaves_the_model_alive() {
 
 #[test]
 fn settings_that_cannot_work_are_refused() {
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let data = striped(10, 1);
     for config in [
         quiet(1).batch_size(0),
@@ -582,11 +588,11 @@ fn settings_that_cannot_work_are_refused() {
         }),
     ] {
         assert!(matches!(
-            fit(&model, &data, None, config),
+            fit(&mut model, &data, None, config),
             Err(Error::Invalid(_))
         ));
     }
-    assert!(fit(&model, &data.take(0), None, quiet(1)).is_err());
+    assert!(fit(&mut model, &data.take(0), None, quiet(1)).is_err());
     let headless = ModelSpec::new("m")
         .layer("flatten", Flatten)
         .layer("out", Dense::new(7));
@@ -597,7 +603,7 @@ fn settings_that_cannot_work_are_refused() {
     for spec in [headless, pictures, ModelSpec::new("empty")] {
         let model = spec.build(1);
         let error = model
-            .and_then(|model| fit(&model, &data, None, quiet(1)))
+            .and_then(|mut model| fit(&mut model, &data, None, quiet(1)))
             .unwrap_err();
         assert!(error.to_string().contains("10 scores"), "{error}");
     }
@@ -605,8 +611,8 @@ fn settings_that_cannot_work_are_refused() {
 
 #[test]
 fn a_model_is_shown_in_a_few_words() {
-    let model = three_layer().build(1).unwrap();
-    fit(&model, &striped(8, 1), None, quiet(1)).unwrap();
+    let mut model = three_layer().build(1).unwrap();
+    fit(&mut model, &striped(8, 1), None, quiet(1)).unwrap();
     assert_eq!(
         format!("{model:?}"),
         "Model { name: \"3_layer\", parameters: 1421194, epochs: 1, .. }"
@@ -652,8 +658,8 @@ fn fused_and_layer_by_layer_training_agree() {
         .layer("output", Dense::new(10));
     for spec in [one_layer(), two_layer(), three_layer(), normalised] {
         let losses = |spec: ModelSpec| {
-            let model = spec.build(6).unwrap();
-            let run = fit(&model, &data, &validation, quiet(3).batch_size(32)).unwrap();
+            let mut model = spec.build(6).unwrap();
+            let run = fit(&mut model, &data, &validation, quiet(3).batch_size(32)).unwrap();
             let epochs = run.history.epochs.into_iter();
             epochs
                 .flat_map(|r| [r.loss, r.val_loss.unwrap()])
@@ -671,9 +677,16 @@ fn fused_and_layer_by_layer_training_agree() {
     }
 }
 
-/// `evaluate`, `predict` and `forward` look at a model between the passes of a training step.
 #[test]
-fn others_may_look_at_a_model_while_it_trains() {
+fn a_callback_may_look_at_the_model() {
+    struct Look<'a>(&'a Dataset, Vec<f32>);
+    impl Callback for Look<'_> {
+        fn on_step_end(&mut self, model: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
+            gradient_noise(model, self.0, 256, 2, 1)?;
+            self.1.push(evaluate(model, self.0)?.loss);
+            Ok(ControlFlow::Continue(()))
+        }
+    }
     let normalised = ModelSpec::new("normalised")
         .layer("conv-1", Conv2d::new(8).relu())
         .layer("pool-1", MaxPool2d::new(2))
@@ -684,57 +697,30 @@ fn others_may_look_at_a_model_while_it_trains() {
     let (data, seen) = (striped(1024, 2), striped(512, 5));
     // `evaluate` has batches of 256: memory of the same and of another size.
     for batch_size in [256, 512] {
-        let config = quiet(6).batch_size(batch_size);
-        let losses = |run: fmnist_lib::Run| -> Vec<u32> {
-            let epochs = run.history.epochs.iter();
-            epochs.map(|record| record.loss.to_bits()).collect()
-        };
-        let alone = normalised.build(3).unwrap();
-        let expected = losses(fit(&alone, &data, None, config.clone()).unwrap());
-        let shared = normalised.build(3).unwrap();
-        let has_ended = AtomicBool::new(false);
-        let (found, looks) = thread::scope(|scope| {
-            let looking = scope.spawn(|| {
-                let mut looks = 0;
-                while !has_ended.load(Ordering::Relaxed) {
-                    assert!(evaluate(&shared, &seen).unwrap().loss.is_finite());
-                    gradient_noise(&shared, &seen, 256, 2, looks).unwrap();
-                    looks += 1;
-                }
-                looks
-            });
-            let run = fit(&shared, &data, None, config);
-            has_ended.store(true, Ordering::Relaxed);
-            (losses(run.unwrap()), looking.join().unwrap())
-        });
-        assert!(looks > 0);
-        assert_eq!(found, expected, "batches of {batch_size}");
-        assert_eq!(bits(&shared), bits(&alone));
+        let config = quiet(2).batch_size(batch_size);
+        let mut alone = normalised.build(3).unwrap();
+        fit(&mut alone, &data, None, config.clone()).unwrap();
+        let mut seen_at = normalised.build(3).unwrap();
+        let mut look = Look(&seen, Vec::new());
+        fit_with(&mut seen_at, &data, None, config, &mut [&mut look]).unwrap();
+        assert_eq!(look.1.len(), 2 * 1024 / batch_size);
+        assert_eq!(look.1.last(), Some(&evaluate(&alone, &seen).unwrap().loss));
+        assert_eq!(bits(&seen_at), bits(&alone));
     }
 }
 
 #[test]
-fn a_model_is_trained_by_one_fit_at_a_time() {
-    struct Again<'a>(&'a fmnist_lib::Dataset);
-    impl Callback for Again<'_> {
-        fn on_epoch_end(&mut self, model: &Model, _: &EpochRecord) -> Result<ControlFlow<()>> {
-            // Looking is allowed, with memory of its own.
-            evaluate(model, self.0)?;
-            let error = fit(model, self.0, None, quiet(9)).unwrap_err();
-            assert!(
-                error.to_string().contains("is being trained already"),
-                "{error}"
-            );
-            Ok(ControlFlow::Continue(()))
+fn threads_may_share_a_model_that_nobody_trains() {
+    let (model, data) = (three_layer().build(3).unwrap(), striped(600, 5));
+    let expected = predict(&model, &data).unwrap();
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| predict(&model, &data).unwrap()))
+            .collect();
+        for other in others {
+            assert_eq!(other.join().unwrap(), expected);
         }
-    }
-    let data = striped(64, 2);
-    let model = small().build(4).unwrap();
-    let mut again = Again(&data);
-    let run = fit_with(&model, &data, None, quiet(2), &mut [&mut again]).unwrap();
-    assert_eq!(run.history.epochs.len(), 2);
-    fit(&model, &data, None, quiet(1)).unwrap();
-    assert_eq!(model.history().epochs.len(), 3);
+    });
 }
 
 /// What the layers before it have measured by then is forgotten.
@@ -756,7 +742,7 @@ fn a_step_that_fails_in_a_layer_changes_nothing() {
             }
         }
     }
-    let model = ModelSpec::new("m")
+    let mut model = ModelSpec::new("m")
         .layer("norm", BatchNorm::new().momentum(0.5))
         .custom("fails", Fails)
         .layer("flatten", Flatten)
@@ -764,7 +750,7 @@ fn a_step_that_fails_in_a_layer_changes_nothing() {
         .build(1)
         .unwrap();
     let (data, before) = (striped(20, 8), bits(&model));
-    let error = fit(&model, &data, None, quiet(1)).unwrap_err();
+    let error = fit(&mut model, &data, None, quiet(1)).unwrap_err();
     assert!(error.to_string().contains("not while training"), "{error}");
     evaluate(&model, &data).unwrap();
     assert!(bits(&model) == before);
@@ -792,10 +778,10 @@ fn a_step_that_is_not_finite_changes_nothing() {
             Ok(((input - input)?.sqrt()? + input)?)
         }
     }
-    struct LastStep<'a>(&'a Model, Vec<u32>);
-    impl Callback for LastStep<'_> {
-        fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
-            self.1 = bits(self.0);
+    struct LastStep(Vec<u32>);
+    impl Callback for LastStep {
+        fn on_step_end(&mut self, model: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
+            self.0 = bits(model);
             Ok(ControlFlow::Continue(()))
         }
     }
@@ -810,16 +796,16 @@ fn a_step_that_is_not_finite_changes_nothing() {
         (normalised, 1e30, 1.., "the loss is"),
         (by_layers, 0.001, 0.., "its gradients are not finite"),
     ] {
-        let model = spec.build(9).unwrap();
-        let mut last = LastStep(&model, bits(&model));
+        let mut model = spec.build(9).unwrap();
+        let mut last = LastStep(bits(&model));
         let config = quiet(20).batch_size(20).learning_rate(rate);
-        let error = fit_with(&model, &data, None, config, &mut [&mut last]).unwrap_err();
+        let error = fit_with(&mut model, &data, None, config, &mut [&mut last]).unwrap_err();
         assert!(error.to_string().contains(told), "{error}");
         let Error::Diverged { step, .. } = error else {
             panic!("{error}")
         };
         assert!(steps.contains(&(step - 1)), "{step}");
-        assert!(bits(&model) == last.1, "{told}");
+        assert!(bits(&model) == last.0, "{told}");
         assert!(
             bits(&model)
                 .iter()
@@ -831,15 +817,15 @@ fn a_step_that_is_not_finite_changes_nothing() {
 #[test]
 fn epochs_without_end_are_trained_until_somebody_stops_them() {
     let data = striped(20, 1);
-    let model = small().build(1).unwrap();
-    fit(&model, &data, None, quiet(1)).unwrap();
+    let mut model = small().build(1).unwrap();
+    fit(&mut model, &data, None, quiet(1)).unwrap();
     let mut stop = Recorder {
         stop_after: 3,
         ..Recorder::default()
     };
     let schedule = Schedule::OneCycle { rise: 0.3 };
     let config = quiet(usize::MAX).schedule(schedule).verbose(Verbose::Lines);
-    let run = fit_with(&model, &data, None, config, &mut [&mut stop]).unwrap();
+    let run = fit_with(&mut model, &data, None, config, &mut [&mut stop]).unwrap();
     assert_eq!(
         (run.ended, run.history.epochs.len()),
         (Ended::ByCallback, 2)
@@ -886,12 +872,12 @@ impl Callback for Hands {
 fn callbacks_change_the_rate_and_stop_within_an_epoch() {
     let data = striped(40, 1);
     let config = || quiet(3).batch_size(10).optimizer(Sgd::new(), 0.1);
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let mut hands = Hands {
         rates: Vec::new(),
         last: (2, 3),
     };
-    let run = fit_with(&model, &data, &data, config(), &mut [&mut hands]).unwrap();
+    let run = fit_with(&mut model, &data, &data, config(), &mut [&mut hands]).unwrap();
     assert_eq!(
         (run.ended, run.history.epochs.len()),
         (Ended::ByCallback, 1)
@@ -899,35 +885,41 @@ fn callbacks_change_the_rate_and_stop_within_an_epoch() {
     assert_eq!(run.history.epochs[0].learning_rate, 0.05);
     assert_eq!(hands.rates, [0.1, 0.05, 0.1, 0.05, 0.1, 0.05, 0.1]);
     let before = bits(&model);
-    let whole = small().build(1).unwrap();
+    let mut whole = small().build(1).unwrap();
     let mut at_last_step = Hands {
         rates: Vec::new(),
         last: (2, 4),
     };
-    let run = fit_with(&whole, &data, &data, config(), &mut [&mut at_last_step]).unwrap();
+    let run = fit_with(&mut whole, &data, &data, config(), &mut [&mut at_last_step]).unwrap();
     assert_eq!(
         (run.ended, run.history.epochs.len()),
         (Ended::ByCallback, 2)
     );
-    let rest = finish(&model, &data, &data).unwrap();
+    let rest = finish(&mut model, &data, &data).unwrap();
     assert_eq!((rest.ended, bits(&model)), (Ended::ByCallback, before));
 
     let one_step = |factor: f64| {
-        let model = small().build(1).unwrap();
+        let mut model = small().build(1).unwrap();
         let mut constant = Constant(factor);
         let config = quiet(1).batch_size(40).optimizer(Sgd::new(), 0.1);
-        fit_with(&model, &data, None, config, &mut [&mut constant]).unwrap();
+        fit_with(&mut model, &data, None, config, &mut [&mut constant]).unwrap();
         bits(&model)
     };
-    let halved = small().build(1).unwrap();
+    let mut halved = small().build(1).unwrap();
     let config = quiet(1).batch_size(40).optimizer(Sgd::new(), 0.05);
-    fit(&halved, &data, None, config).unwrap();
+    fit(&mut halved, &data, None, config).unwrap();
     assert_eq!(one_step(0.5), bits(&halved));
     assert_eq!(one_step(0.0), bits(&small().build(1).unwrap()));
 
-    let model = small().build(1).unwrap();
+    let mut model = small().build(1).unwrap();
     let config = quiet(1);
-    let told = fit_with(&model, &data, None, config, &mut [&mut Constant(f64::NAN)]);
+    let told = fit_with(
+        &mut model,
+        &data,
+        None,
+        config,
+        &mut [&mut Constant(f64::NAN)],
+    );
     assert!(
         told.unwrap_err()
             .to_string()
@@ -947,11 +939,11 @@ impl Callback for Constant {
 fn a_training_loop_of_ones_own_makes_the_steps_of_fit() {
     let data = striped(45, 1);
     let config = quiet(1).batch_size(10).seed(7).learning_rate(0.01);
-    let (ours, own) = (small().build(1).unwrap(), small().build(1).unwrap());
-    let run = fit(&ours, &data, None, config.clone()).unwrap();
+    let (mut ours, mut own) = (small().build(1).unwrap(), small().build(1).unwrap());
+    let run = fit(&mut ours, &data, None, config.clone()).unwrap();
     let (mut loss, mut right) = (0.0, 0.0);
     for batch in data.batches(10, 7, 1) {
-        let result = train_on_batch(&own, &batch, &config).unwrap();
+        let result = train_on_batch(&mut own, &batch, &config).unwrap();
         loss += f64::from(result.loss) * batch.len() as f64;
         right += f64::from(result.accuracy.unwrap()) * batch.len() as f64;
     }
@@ -966,8 +958,8 @@ fn a_training_loop_of_ones_own_makes_the_steps_of_fit() {
         .map(|batch| batch.len())
         .sum();
     assert_eq!(seen, 45);
-    assert!(train_on_batch(&own, &data.take(0), &config).is_err());
-    let averaged = train_on_batch(&own, &data, &config.ema_momentum(0.9));
+    assert!(train_on_batch(&mut own, &data.take(0), &config).is_err());
+    let averaged = train_on_batch(&mut own, &data, &config.ema_momentum(0.9));
     assert!(
         averaged
             .unwrap_err()

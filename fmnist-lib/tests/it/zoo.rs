@@ -130,7 +130,7 @@ fn with_weights(spec: &ModelSpec) -> Model {
     let mut spec = serde_json::to_value(spec).unwrap();
     keep(&mut spec);
     let spec: ModelSpec = serde_json::from_value(spec).unwrap();
-    let model = spec.build(1).unwrap();
+    let mut model = spec.build(1).unwrap();
     let weights = model.weights().into_iter().map(|(name, weight)| {
         let value = weight_of(&name, &weight);
         (name, value)
@@ -155,7 +155,7 @@ fn the_networks_give_the_scores_and_gradients_of_keras() {
     let inputs = images.to_tensor(Scaling::Unit, &Device::Cpu).unwrap();
     for recipe in networks::all() {
         let name = recipe.spec.name();
-        let (model, keras) = (with_weights(&recipe.spec), &keras[name]);
+        let (mut model, keras) = (with_weights(&recipe.spec), &keras[name]);
         let scores = values(&model.forward(&inputs, None).unwrap());
         let largest = keras
             .scores
@@ -178,7 +178,7 @@ fn the_networks_give_the_scores_and_gradients_of_keras() {
             .batch_size(2)
             .loss(recipe.config.loss.clone())
             .optimizer(Sgd::new(), rate);
-        let run = fit(&model, &images, None, config.verbose(Verbose::Silent)).unwrap();
+        let run = fit(&mut model, &images, None, config.verbose(Verbose::Silent)).unwrap();
         let loss = f64::from(run.history.epochs[0].loss);
         assert!(
             (loss - keras.loss).abs() < 1e-5 * keras.loss,
@@ -228,14 +228,14 @@ fn each_network_trains_by_its_recipe() {
     let data = striped(16, 3);
     for recipe in networks::all() {
         let name = recipe.spec.name().to_owned();
-        let model = recipe.spec.build(1).unwrap();
+        let mut model = recipe.spec.build(1).unwrap();
         let before = model.weights()[0].1.copy().unwrap();
         let config = recipe
             .config
             .epochs(1)
             .batch_size(8)
             .verbose(Verbose::Silent);
-        let run = fit(&model, &data, &data, config).unwrap();
+        let run = fit(&mut model, &data, &data, config).unwrap();
         assert!(
             run.history.epochs[0].val_loss.unwrap().is_finite(),
             "{name}"

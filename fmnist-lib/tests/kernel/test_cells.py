@@ -121,7 +121,7 @@ class TestText(KernelTest):
         self.assertIn("image/svg+xml", self.run_cell("plot::image_grid(&data, 5, 1)?").value)
 
     def test_a_line_begun_before_fit(self):
-        result = self.run_cell('print!("training ... "); let run = fit(&one_layer().build(1)?, &data, None, FitConfig::default().epochs(2))?;\n'
+        result = self.run_cell('print!("training ... "); let run = fit(&mut one_layer().build(1)?, &data, None, FitConfig::default().epochs(2))?;\n'
                                'println!("loss {:.2}", run.history.epochs[1].loss);').expect()
         self.assertTrue(result.live)
         self.assertRegex(result.stdout, r"\Atraining \.\.\. loss [\d.]+\n\Z")
@@ -133,15 +133,15 @@ class TestText(KernelTest):
 
     def test_training_in_a_thread(self):
         self.run_cell("let part = data.clone();\nlet training: std::thread::JoinHandle<Run> = std::thread::spawn(move || {\n"
-                      'let model = one_layer().build(1).expect("a model");\n'
-                      'fit(&model, &part, None, FitConfig::default().epochs(200)).expect("a run") });').expect()
+                      'let mut model = one_layer().build(1).expect("a model");\n'
+                      'fit(&mut model, &part, None, FitConfig::default().epochs(200)).expect("a run") });').expect()
         time.sleep(8)
         self.assertIn("finished: true", self.run_cell('println!("finished: {}", training.is_finished());').stdout)
         self.run_cell('training.join().expect("no panic");').expect()
 
 
 class TestReload(KernelTest):
-    FIT = "let run = fit(&one_layer().build(1)?, &data, None, FitConfig::default().epochs(1_000_000))?;"
+    FIT = "let run = fit(&mut one_layer().build(1)?, &data, None, FitConfig::default().epochs(1_000_000))?;"
 
     def test_a_cell_of_a_page_loaded_anew_shows_what_it_waits_for(self):
         running = self.kernel.send("// For long.\n" + self.FIT)
