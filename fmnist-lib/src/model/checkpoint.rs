@@ -42,10 +42,11 @@ impl Model {
                 tensors.push((format!("{prefix}{}", weight.name), copy.clone()));
             }
         }
+        let frozen = self.frozen_names()?;
         let mut metadata = Metadata {
-            version: match log.epoch_so_far {
-                Some(_) => VERSION,
-                None => FIRST_VERSION,
+            version: match log.epoch_so_far.is_some() || !frozen.is_empty() {
+                true => VERSION,
+                false => FIRST_VERSION,
             },
             spec: Some(self.spec.clone()),
             scaling: Some(self.spec.input_scaling()),
@@ -55,6 +56,7 @@ impl Model {
             run: log.run.clone(),
             epoch_so_far: log.epoch_so_far,
             ended: log.ended,
+            frozen,
         };
         // A layer of the user's own cannot be written.
         if serde_json::to_string(&metadata.spec).is_err() {
@@ -132,6 +134,7 @@ impl Model {
             mut run,
             epoch_so_far,
             ended,
+            frozen,
             spec,
             scaling,
             ..
@@ -177,7 +180,10 @@ impl Model {
                 format!("{difference}; load_weights takes the weights alone"),
             ));
         }
+        let frozen = self.named(frozen.iter().map(String::as_str));
+        let frozen = frozen.map_err(|error| refused(path, error))?;
         // Only now that all is there does anything change.
+        self.apply_frozen(&frozen)?;
         self.set_weights(&weights)?;
         self.optimizer = OptimizerState {
             steps,

@@ -15,7 +15,7 @@ use crate::history::{Ended, EpochSoFar, History};
 use crate::scaling::Scaling;
 
 /// Of a file that the version before cannot read. It would train the part of an epoch again that
-/// [`Metadata::epoch_so_far`] tells of.
+/// [`Metadata::epoch_so_far`] tells of, and layers that are [`Metadata::frozen`].
 pub(super) const VERSION: u32 = 2;
 /// Of any other file.
 pub(super) const FIRST_VERSION: u32 = 1;
@@ -39,6 +39,9 @@ pub(super) struct Metadata {
     pub(super) epoch_so_far: Option<EpochSoFar>,
     #[serde(default)]
     pub(super) ended: Option<Ended>,
+    /// Names of layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) frozen: Vec<String>,
 }
 
 pub(super) fn refused(path: &Path, problem: impl ToString) -> Error {

@@ -25,8 +25,8 @@ pub(crate) struct Gradients {
     pub(crate) statistics: Statistics,
 }
 
-/// What layers have measured in a training pass, such as moving means: for each weight that is not
-/// trainable, in order, its next value.
+/// What layers have measured in a training pass, such as moving means: for each weight that its layer keeps up to
+/// date, in order, its next value.
 pub(crate) struct Statistics(Vec<Tensor>);
 
 impl Statistics {
@@ -178,21 +178,28 @@ impl Model {
         let mut weights = Vec::with_capacity(self.weights.len());
         for weight in &self.weights {
             // Layers change their statistics in place: those of a step that fails are thrown away.
-            weights.push(match weight.trainable {
-                true => weight.var.as_tensor().clone(),
-                false => {
-                    statistics.push(weight.var.copy()?);
-                    statistics[statistics.len() - 1].clone()
-                }
+            weights.push(if weight.learns() {
+                weight.var.as_tensor().clone()
+            } else {
+                weight.var.as_detached_tensor().copy()?
             });
+            if weight.is_statistic() {
+                statistics.extend(weights.last().cloned());
+            }
         }
-        let scores = forward_by_layers(&self.spec.place()?, input, &weights, Some(step))?;
+        let scores = forward_by_layers(
+            &self.spec.place()?,
+            input,
+            &weights,
+            &self.frozen_layers()?,
+            Some(step),
+        )?;
         Ok((scores, Statistics(statistics)))
     }
 
     /// Keeps what a training pass has measured.
     pub(crate) fn keep_statistics(&mut self, statistics: &Statistics) -> Result<()> {
-        let kept = self.weights.iter().filter(|weight| !weight.trainable);
+        let kept = self.weights.iter().filter(|weight| weight.is_statistic());
         for (weight, value) in kept.zip(&statistics.0) {
             weight.var.set(value)?;
         }

@@ -3,6 +3,7 @@
 mod block;
 mod checkpoint;
 mod file;
+mod freeze;
 mod gradients;
 mod log;
 mod place;
@@ -28,7 +29,7 @@ use crate::nn::Step;
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::seed::{Purpose, generator};
-use place::forward_by_layers;
+use place::{Placed, forward_by_layers};
 
 /// A network with weights, and what training has left behind: the state of the optimiser, the history, and where a
 /// run that was stopped stands. A stopped or failed [`fit`](crate::fit) leaves all of it as it was after the last step.
@@ -51,6 +52,19 @@ pub(crate) struct NamedWeight {
     pub(crate) var: Var,
     /// Whether the optimiser changes it; the layer itself keeps it up to date otherwise.
     trainable: bool,
+    /// Whether neither of them may.
+    frozen: bool,
+}
+
+impl NamedWeight {
+    fn learns(&self) -> bool {
+        self.trainable && !self.frozen
+    }
+
+    /// Whether its layer keeps it up to date.
+    fn is_statistic(&self) -> bool {
+        !self.trainable && !self.frozen
+    }
 }
 
 impl ModelSpec {
@@ -70,8 +84,7 @@ impl ModelSpec {
     /// As for `build`, and when the device is out of memory.
     pub fn build_on(&self, seed: u64, device: &Device) -> Result<Model> {
         let placed = self.place()?;
-        let planned: Vec<Planned<'_>> = placed.iter().map(|placed| placed.planned()).collect();
-        let plan = Plan::new(&self.input, &planned).filter(|_| device.is_cpu());
+        let plan = plan_on(device, &self.input, &placed, &vec![false; placed.len()]);
         let mut weights = Vec::new();
         let mut output_shape = Vec::new();
         for placed in placed {
@@ -85,6 +98,7 @@ impl ModelSpec {
                     name,
                     var,
                     trainable: weight.trainable,
+                    frozen: false,
                 });
             }
         }
@@ -98,6 +112,20 @@ impl ModelSpec {
             log: Log::default(),
         })
     }
+}
+
+/// How the CPU computes a network, of which some layers are frozen.
+fn plan_on(
+    device: &Device,
+    images: &[usize],
+    placed: &[Placed<'_>],
+    frozen: &[bool],
+) -> Option<Plan> {
+    let layers = placed.iter().zip(frozen);
+    let planned: Vec<Planned<'_>> = layers
+        .map(|(layer, &frozen)| layer.planned(frozen))
+        .collect();
+    Plan::new(images, &planned).filter(|_| device.is_cpu())
 }
 
 /// In a few words: a notebook shows a value by this, and the weights alone are a million numbers.
@@ -152,7 +180,7 @@ impl Model {
         }
         let detached = |weight: &NamedWeight| weight.var.as_detached_tensor();
         let weights: Vec<Tensor> = self.weights.iter().map(detached).collect();
-        forward_by_layers(&self.spec.place()?, input, &weights, None)
+        forward_by_layers(&self.spec.place()?, input, &weights, &[], None)
     }
 
     pub(crate) fn vars(&self) -> impl Iterator<Item = &Var> {

@@ -119,23 +119,25 @@ impl<'a> Walk<'a> {
 
 impl Placed<'_> {
     /// As a plan needs to see it.
-    pub(crate) fn planned(&self) -> Planned<'_> {
+    pub(crate) fn planned(&self, frozen: bool) -> Planned<'_> {
         Planned {
             name: &self.name,
             operation: self.operation,
             inputs: &self.inputs,
             output: &self.output_shape,
             trainable: self.weights.iter().map(|weight| weight.trainable).collect(),
+            frozen,
         }
     }
 }
 
 /// The output of the last layer, computed layer by layer with the operations of Candle's graph.
-/// `weights` are all of the network.
+/// `weights` are all of the network; `frozen` says of which layers they stay as they are in a step.
 pub(crate) fn forward_by_layers(
     placed: &[Placed<'_>],
     images: &Tensor,
     weights: &[Tensor],
+    frozen: &[bool],
     step: Option<Step>,
 ) -> Result<Tensor> {
     let last_reader = |at: usize| {
@@ -152,7 +154,8 @@ pub(crate) fn forward_by_layers(
             Source::Layer(at) => outputs[at].clone(),
         };
         let inputs: Vec<Tensor> = layer.inputs.iter().filter_map(read).collect();
-        let pass = Pass::new(&layer.name, step);
+        let frozen = frozen.get(at).is_some_and(|frozen| *frozen);
+        let pass = Pass::new(&layer.name, step).frozen(frozen);
         let output = layer.operation.forward(&inputs, own, &pass)?;
         let promised = &layer.output_shape;
         check_output(

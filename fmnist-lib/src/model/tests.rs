@@ -40,10 +40,18 @@ fn batch(shape: &[usize], seed: u64) -> (Tensor, Tensor) {
 /// How far the gradients of the fused kernels are from those that Candle finds layer by layer, for each
 /// weight; for a moving average, which has no gradient, how far the averages are apart.
 fn fused_from_layers(spec: &ModelSpec, seed: u64) -> Vec<f64> {
+    fused_from_layers_but(spec, seed, &[])
+}
+
+/// As [`fused_from_layers`], with some layers frozen.
+fn fused_from_layers_but(spec: &ModelSpec, seed: u64, frozen: &[&str]) -> Vec<f64> {
     let (input, labels) = batch(&spec.input, seed);
-    let fused = spec.build(6).unwrap();
+    let [fused, mut layers] = [1, 2].map(|_| {
+        let mut model = spec.build(6).unwrap();
+        model.freeze(frozen.iter().copied()).unwrap();
+        model
+    });
     assert!(fused.plan.is_some(), "{} has no plan", spec.name());
-    let mut layers = spec.build(6).unwrap();
     layers.plan = None;
     let loss = CrossEntropy {
         label_smoothing: 0.1,
@@ -82,6 +90,56 @@ fn fused_from_layers(spec: &ModelSpec, seed: u64) -> Vec<f64> {
             _ => panic!("{}: weight {at} has one gradient only", spec.name()),
         })
         .collect()
+}
+
+/// What is frozen has no gradient, and the gradients of the others pass through it.
+#[test]
+fn gradients_pass_through_frozen_layers() {
+    let spec = ModelSpec::new("normalised")
+        .layer("conv-1", Conv2d::new(8))
+        .layer("norm-1", BatchNorm::new().momentum(0.5).relu())
+        .layer("dropout", Dropout::new(0.2))
+        .layer("conv-2", Conv2d::new(8).relu())
+        .layer("norm-2", BatchNorm::new())
+        .layer("flatten", Flatten)
+        .layer("dense", Dense::new(12).activation(Activation::Gelu))
+        .layer("output", Dense::new(CLASSES));
+    for frozen in [
+        &["norm-1"][..],
+        &["conv-1", "norm-1"],
+        &["norm-1", "conv-2", "dense"],
+        &["conv-1", "norm-1", "conv-2", "norm-2", "dense"],
+    ] {
+        let mut model = spec.build(6).unwrap();
+        model.freeze(frozen.iter().copied()).unwrap();
+        let (images, labels) = batch(&spec.input, 3);
+        let targets = Targets {
+            labels: &labels,
+            images: &images,
+            classes: CLASSES,
+        };
+        let loss = CrossEntropy {
+            label_smoothing: 0.0,
+            class_weight: &[],
+        };
+        let step = Step {
+            seed: 1,
+            epoch: 1,
+            step: 1,
+        };
+        let found = model.gradients(&targets, &loss, step).unwrap();
+        for (weight, gradient) in model.weights.iter().zip(&found.of_weights) {
+            assert_eq!(weight.learns(), gradient.is_some(), "{}", weight.name);
+        }
+        for seed in 1..=3 {
+            // What norm-2 takes away again leaves little of conv-1's gradient, and its rounding.
+            let apart = fused_from_layers_but(&spec, seed, frozen);
+            assert!(
+                apart.iter().all(|&apart| apart < 2e-3),
+                "{frozen:?}: {apart:?}"
+            );
+        }
+    }
 }
 
 /// The networks of the report are fused, and their gradients are those of the layers, dropout included.

@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 /// both learned (Ioffe & Szegedy, 2015).
 ///
 /// While training it measures mean and variance over the batch, and follows them with moving means;
-/// when evaluating it uses these. A dense layer's outputs are channels too.
+/// when evaluating it uses these, and where it is [frozen](crate::Model::freeze), as in Keras, while training too. A
+/// dense layer's outputs are channels too.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "a setting gives back the changed value"]
 pub struct BatchNorm {
@@ -95,7 +96,7 @@ impl Layer for BatchNorm {
     fn forward(&self, input: &Tensor, weights: &[Tensor], pass: &Pass<'_>) -> Result<Tensor> {
         let (gamma, beta) = (&weights[0], &weights[1]);
         let moving = (&weights[MOVING_MEAN], &weights[MOVING_VARIANCE]);
-        let (centred, variance) = if pass.is_training() {
+        let (centred, variance) = if pass.is_training() && !pass.is_frozen() {
             let channels = input.dims().last().copied().unwrap_or(1);
             let pixels = input.reshape(((), channels))?;
             let mean = pixels.mean(0)?;
@@ -154,7 +155,8 @@ impl Stage for BatchNormStage {
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let kept = pass.kept;
         let x = pass.inputs[0];
-        if pass.step.is_some() {
+        let measures = pass.step.is_some() && !pass.frozen;
+        if measures {
             kept.moments = self.kernel.moments(pass.isa, x);
             kept.statistics.clear();
             let measured = [&kept.moments.mean, &kept.moments.variance];
@@ -167,7 +169,7 @@ impl Stage for BatchNormStage {
         }
         let activation = self.ending.begin(pass.images, pass.step, &mut kept.bits);
         pass.weights.read(|w| {
-            if pass.step.is_none() {
+            if !measures {
                 w[MOVING_MEAN].clone_into(&mut kept.moments.mean);
                 w[MOVING_VARIANCE].clone_into(&mut kept.moments.variance);
             }
@@ -192,6 +194,7 @@ impl Stage for BatchNormStage {
                 x: pass.inputs[0],
                 gamma: w[0],
                 moments: &pass.kept.moments,
+                fixed: pass.frozen,
                 y: pass.output,
                 dy,
                 activation: self.ending.again(&pass.kept.bits),

@@ -35,13 +35,13 @@ impl Stage for Island {
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let shape = [&[pass.images], &self.input[..]].concat();
         let input = Tensor::from_slice(pass.inputs[0], shape, &Device::Cpu)?;
-        let circumstances = Pass::new(&self.name, pass.step);
+        let circumstances = Pass::new(&self.name, pass.step).frozen(pass.frozen);
         let output = if pass.step.is_some() {
             let input = Var::from_tensor(&input)?;
             // The layer changes its statistics in place: those of a step that fails are thrown away.
             let mut weights = Vec::with_capacity(self.trainable.len());
             for (weight, &trainable) in pass.weights.0.iter().zip(&self.trainable) {
-                weights.push(match trainable {
+                weights.push(match trainable && !pass.frozen {
                     true => (*weight).clone(),
                     false => weight.copy()?,
                 });
@@ -50,7 +50,7 @@ impl Stage for Island {
             let statistics = weights
                 .iter()
                 .zip(&self.trainable)
-                .filter(|(_, trainable)| !**trainable);
+                .filter(|(_, trainable)| !**trainable && !pass.frozen);
             pass.kept.statistics = statistics.map(|(weight, _)| weight.clone()).collect();
             let graph = pass.kept.graph.insert(Graph {
                 input,

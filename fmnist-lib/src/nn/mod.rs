@@ -143,6 +143,7 @@ impl Weight {
 pub struct Pass<'a> {
     layer: &'a str,
     step: Option<Step>,
+    frozen: bool,
 }
 
 /// Names one training step, for everything random in it.
@@ -159,12 +160,27 @@ pub struct Step {
 impl<'a> Pass<'a> {
     /// A pass of the layer called `layer`: training where `step` is given, evaluating otherwise.
     pub fn new(layer: &'a str, step: Option<Step>) -> Self {
-        Self { layer, step }
+        Self {
+            layer,
+            step,
+            frozen: false,
+        }
+    }
+
+    /// Of a layer that is [frozen](crate::Model::freeze), or not.
+    #[must_use = "a setting gives back the changed value"]
+    pub fn frozen(self, frozen: bool) -> Self {
+        Self { frozen, ..self }
     }
 
     /// Whether this pass trains (dropout acts) or only evaluates.
     pub fn is_training(&self) -> bool {
         self.step.is_some()
+    }
+
+    /// Whether the weights of the layer are to stay as they are: what it measures of the batches included.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
     /// The random numbers of this layer in this step; `None` when evaluating. Each call starts the

@@ -55,6 +55,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) weights: Weights<'a>,
     /// Given while training.
     pub(crate) step: Option<Step>,
+    /// Whether its weights are to stay as they are.
+    pub(crate) frozen: bool,
     pub(crate) output: &'a mut Vec<f32>,
     pub(crate) kept: &'a mut Kept,
 }
@@ -69,6 +71,8 @@ pub(crate) struct Backward<'a> {
     /// That of the output. The stage may use its memory.
     pub(crate) gradient: &'a mut Vec<f32>,
     pub(crate) wants_inputs: bool,
+    /// As in the forward pass.
+    pub(crate) frozen: bool,
     pub(crate) of_inputs: &'a mut [Vec<f32>],
     /// For trainable weights.
     pub(crate) of_weights: &'a mut [Vec<f32>],

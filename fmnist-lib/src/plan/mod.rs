@@ -31,6 +31,8 @@ struct Node {
     weights: Range<usize>,
     /// For each of its weights, whether the optimiser changes it.
     trainable: Vec<bool>,
+    /// Whether its weights are to stay as they are.
+    frozen: bool,
     /// Values of one image's output.
     output: usize,
     /// How many stages read its output.
@@ -56,6 +58,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) output: &'a [usize],
     /// For each of its weights, whether the optimiser changes it.
     pub(crate) trainable: Vec<bool>,
+    /// Whether its weights are to stay as they are.
+    pub(crate) frozen: bool,
 }
 
 impl Plan {
@@ -115,6 +119,7 @@ impl Plan {
                 inputs,
                 weights: own,
                 trainable: layer.trainable.clone(),
+                frozen: layer.frozen,
                 output: product(layers[last].output),
                 readers: 0,
             });
@@ -150,8 +155,12 @@ impl Plan {
 }
 
 impl Node {
+    fn learns(&self) -> bool {
+        !self.frozen && self.trainable.contains(&true)
+    }
+
     /// Whether its gradient is needed: for its own weights, or on the way to others.
     fn has_gradient(&self) -> bool {
-        self.wants_inputs || self.trainable.contains(&true)
+        self.wants_inputs || self.learns()
     }
 }

@@ -103,6 +103,7 @@ impl<'a> PlanPass<'a> {
                 inputs: &inputs,
                 weights: Weights(&weights[node.weights.clone()]),
                 step,
+                frozen: node.frozen,
                 output: &mut output,
                 kept: &mut kept[at],
             })?;
@@ -122,7 +123,8 @@ impl<'a> PlanPass<'a> {
     }
 
     /// The gradients of all weights, after a [`forward`](Self::forward) of the same images in a
-    /// step, from that of the scores; `None` for weights that are not trainable.
+    /// step, from that of the scores; `None` for weights that the optimiser does
+    /// not change.
     pub(crate) fn backward(
         &mut self,
         images: &[f32],
@@ -165,6 +167,7 @@ impl<'a> PlanPass<'a> {
                 kept: &mut kept[at],
                 gradient: &mut gradient,
                 wants_inputs: node.wants_inputs,
+                frozen: node.frozen,
                 of_inputs: &mut of_inputs,
                 of_weights: &mut of_weights[at],
             })?;
@@ -184,7 +187,7 @@ impl<'a> PlanPass<'a> {
         for (node, of_weights) in nodes.iter().zip(of_weights) {
             let mut of_weights = of_weights.iter_mut().map(take);
             let of_weight = |&trainable: &bool| match trainable {
-                true => of_weights.next(),
+                true => of_weights.next().filter(|_| !node.frozen),
                 false => None,
             };
             all.extend(node.trainable.iter().map(of_weight));

@@ -51,6 +51,7 @@ pub(super) fn check_training(model: &Model, config: &FitConfig, train: &Dataset)
     if train.is_empty() {
         return Err(Error::Invalid("there are no training images".into()));
     }
+    model.check_learns()?;
     config.cross_entropy().check_weights(train)?;
     model.check_data(train, config.loss.as_loss())
 }

@@ -67,6 +67,19 @@ pub(crate) fn killed_in(
     data: &Dataset,
     validation: &Dataset,
 ) -> Model {
+    let mut model = small().build(1).unwrap();
+    kill_in(epoch, &mut model, config, data, validation);
+    model
+}
+
+/// Trains `model` until it fails in the second step of `epoch`.
+pub(crate) fn kill_in(
+    epoch: usize,
+    model: &mut Model,
+    config: FitConfig,
+    data: &Dataset,
+    validation: &Dataset,
+) {
     struct Kill(usize);
     impl Callback for Kill {
         fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
@@ -76,16 +89,7 @@ pub(crate) fn killed_in(
             Ok(ControlFlow::Continue(()))
         }
     }
-    let mut model = small().build(1).unwrap();
-    fit_with(
-        &mut model,
-        data,
-        validation,
-        config,
-        &mut [&mut Kill(epoch)],
-    )
-    .unwrap_err();
-    model
+    fit_with(model, data, validation, config, &mut [&mut Kill(epoch)]).unwrap_err();
 }
 
 /// All that a run can be in the middle of.

@@ -14,6 +14,7 @@ mod datasets;
 /// The program for the download: found or compiled, started, and ended.
 mod download;
 /// Every layer's gradients against finite differences in f64, and f32 against f64.
+mod freeze;
 mod gradients;
 /// Processes that look for the data in a home of their own.
 mod home;

@@ -98,6 +98,7 @@ impl BatchNorm {
             x,
             gamma,
             moments,
+            fixed,
             y,
             dy,
             activation,
@@ -132,8 +133,13 @@ impl BatchNorm {
         let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
         (gradients.weights, gradients.bias) = (narrow(&gamma), narrow(&beta));
 
-        // dx = scale (g - mean of g - x' mean of (g x')), with x' the normalised input.
-        let count = (pixels as f64).max(1.0);
+        // dx = scale (g - mean of g - x' mean of (g x')), with x' the normalised input. Where the moments are fixed,
+        // g goes back alone.
+        let count = if fixed {
+            f64::INFINITY
+        } else {
+            (pixels as f64).max(1.0)
+        };
         let mean: Vec<f32> = beta.iter().map(|sum| (sum / count) as f32).collect();
         let slope = gamma
             .iter()

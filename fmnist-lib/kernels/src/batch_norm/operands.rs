@@ -26,8 +26,10 @@ pub struct BatchNormBackward<'a> {
     pub x: &'a [f32],
     /// The factors of the forward pass.
     pub gamma: &'a [f32],
-    /// The moments of the batch, which depend on the input.
+    /// The moments of the forward pass.
     pub moments: &'a Moments,
+    /// Whether the moments are those of the whole training. Those of the batch depend on the input.
+    pub fixed: bool,
     /// The outputs of the forward pass.
     pub y: &'a [f32],
     /// The gradient of the outputs.

@@ -70,6 +70,9 @@ fn check(pixels: usize, channels: usize, apart: f32) {
                     + dmean[c] / count
             })
             .collect();
+        let dx_of_fixed: Vec<f64> = (0..x.len())
+            .map(|i| g[i] * wide(&gamma, i) * inverse[i % channels])
+            .collect();
         for isa in Isa::available() {
             let case = format!(
                 "{} {pixels}x{channels} {apart} {relu} {dropped}",
@@ -94,6 +97,7 @@ fn check(pixels: usize, channels: usize, apart: f32) {
                 x: &x,
                 gamma: &gamma,
                 moments: &found,
+                fixed: false,
                 y: &y_exact,
                 dy: &dy,
                 activation,
@@ -106,6 +110,17 @@ fn check(pixels: usize, channels: usize, apart: f32) {
             ];
             let limit = 2e-5 * (1.0 + f64::from(apart));
             assert!(e.iter().all(|&e| e < limit), "{case}: off by {e:?}");
+            let fixed = BatchNormBackward {
+                fixed: true,
+                ..operands
+            };
+            layer.backward(isa, fixed, &mut gradients);
+            let e = [
+                error(&gradients.input, &dx_of_fixed),
+                error(&gradients.weights, &dgamma),
+                error(&gradients.bias, &dbeta),
+            ];
+            assert!(e.iter().all(|&e| e < limit), "{case}, fixed: off by {e:?}");
         }
     }
 }
@@ -146,6 +161,7 @@ fn normalisation_gives_the_same_bits_on_any_threads() {
             x: &x,
             gamma: &gamma,
             moments: &moments,
+            fixed: false,
             y: &y,
             dy: &dy,
             activation: relu,
@@ -183,6 +199,7 @@ fn normalisation_of_nothing_is_nothing() {
         x: &[],
         gamma: &[1.0; 3],
         moments: &moments,
+        fixed: false,
         y: &[],
         dy: &[],
         activation: Activation::default(),
