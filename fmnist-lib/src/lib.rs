@@ -90,7 +90,10 @@ pub use evaluate::{Evaluation, Predictions, evaluate, mean_loss, outputs, predic
 pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
 pub use metrics::ConfusionMatrix;
-pub use model::{Block, Model, ModelSpec, Summary, SummaryRow, one_layer, three_layer, two_layer};
+pub use model::{
+    Block, Model, ModelSpec, Profile, ProfileRow, Summary, SummaryRow, one_layer, three_layer,
+    two_layer,
+};
 pub use nn::{
     Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
     Dropout, Flatten, GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape,

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::history::History;
 use crate::metrics::ConfusionMatrix;
-use crate::model::{Model, Summary, thousands};
+use crate::model::{Model, Profile, Summary, thousands};
 use crate::plot::{self, Figure, Picture};
 use crate::report::Comparison;
 use crate::sweep::SweepResults;
@@ -117,6 +117,18 @@ impl Summary {
             plural(self.parameters(), "parameter"),
             table.to_html()
         )
+    }
+}
+
+impl Profile {
+    /// Shows the table of stages as the value of a notebook cell.
+    pub fn evcxr_display(&self) {
+        let html = format!(
+            "<p>{}</p>{}",
+            escape(&self.title()),
+            self.table().map(escape).to_html()
+        );
+        emit(&[("text/html", &html), ("text/plain", &self.to_string())]);
     }
 }
 

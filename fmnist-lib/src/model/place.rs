@@ -14,6 +14,8 @@ pub(crate) struct Placed<'a> {
     pub(crate) name: String,
     pub(crate) operation: Operation<'a>,
     pub(crate) inputs: Vec<Source>,
+    /// How often a kernel is used in one image.
+    pub(crate) places: usize,
     /// Of one image.
     pub(crate) output_shape: Vec<usize>,
     pub(crate) weights: Vec<Weight>,
@@ -99,9 +101,11 @@ impl<'a> Walk<'a> {
             check_size(weight.name, &weight.shape).map_err(located)?;
             weight.init.check().map_err(located)?;
         }
+        let places = operation.places(shapes[0], &output_shape);
         self.placed.push(Placed {
             name,
             operation,
+            places,
             inputs,
             output_shape,
             weights,
@@ -118,6 +122,12 @@ impl<'a> Walk<'a> {
 }
 
 impl Placed<'_> {
+    /// Of the forward pass of one image; a bias and what normalises only add and scale.
+    pub(crate) fn multiplications(&self) -> usize {
+        let kernels = self.weights.iter().filter(|weight| weight.shape.len() > 1);
+        kernels.map(Weight::count).sum::<usize>() * self.places
+    }
+
     /// As a plan needs to see it.
     pub(crate) fn planned(&self, frozen: bool) -> Planned<'_> {
         Planned {

@@ -31,12 +31,19 @@ pub struct SummaryRow {
     pub parameters: usize,
     /// Of these, those that the optimiser does not change.
     pub not_trainable: usize,
+    /// Multiplications of one image's forward pass with kernels: those of a layer of your own are not known.
+    pub multiplications: usize,
 }
 
 impl Summary {
     /// Number of values of all weights: Keras's "total params".
     pub fn parameters(&self) -> usize {
         self.rows.iter().map(|row| row.parameters).sum()
+    }
+
+    /// Multiplications of one image's forward pass; that of a step takes about three times as many.
+    pub fn multiplications(&self) -> usize {
+        self.rows.iter().map(|row| row.multiplications).sum()
     }
 
     /// Whether some layer reads another than the one before it.
@@ -73,6 +80,7 @@ impl ModelSpec {
                 .filter(|weight| !weight.trainable)
                 .map(Weight::count)
                 .sum(),
+            multiplications: layer.multiplications(),
             output_shape: layer.output_shape.clone(),
         });
         Ok(Summary {

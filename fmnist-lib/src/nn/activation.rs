@@ -233,6 +233,10 @@ impl Activation {
 }
 
 impl Stage for Activation {
+    fn kernel(&self) -> &'static str {
+        "plain loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.inputs[0].clone_into(pass.output);
         self.replace(pass.output);

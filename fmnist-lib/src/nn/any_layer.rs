@@ -7,7 +7,7 @@ use super::stage::{Place, Staged};
 use super::{
     Activation, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout,
     Flatten, GlobalAvgPool2d, Layer, LayerNorm, MaxPool2d, Merge, Pass, Reshape, UpSampling2d,
-    Weight, ZeroPadding2d,
+    Weight, ZeroPadding2d, product,
 };
 use crate::error::Result;
 
@@ -126,6 +126,16 @@ impl Operation<'_> {
             Self::Layer(layer) => layer.as_layer().weights(inputs[0]),
             Self::Merge(_) => Vec::new(),
         }
+    }
+
+    /// How often it uses its kernel in one image; a layer of the user's own has none that is known.
+    pub(crate) fn places(&self, input: &[usize], output: &[usize]) -> usize {
+        let image = match self {
+            Self::Layer(AnyLayer::Custom(_)) => return 0,
+            Self::Layer(AnyLayer::Conv2dTranspose(_)) => input,
+            _ => output,
+        };
+        image.split_last().map_or(1, |(_, sides)| product(sides))
     }
 
     pub(crate) fn forward(

@@ -54,6 +54,10 @@ impl Layer for AvgPool2d {
 }
 
 impl Stage for kernels::AveragePool {
+    fn kernel(&self) -> &'static str {
+        "plain loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         self.forward(pass.inputs[0], pass.output);
         Ok(())

@@ -152,6 +152,10 @@ impl BatchNorm {
 }
 
 impl Stage for BatchNormStage {
+    fn kernel(&self) -> &'static str {
+        "vector loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let kept = pass.kept;
         let x = pass.inputs[0];

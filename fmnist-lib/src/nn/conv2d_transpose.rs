@@ -171,6 +171,10 @@ impl Conv2dTranspose {
 }
 
 impl Stage for TransposeStage {
+    fn kernel(&self) -> &'static str {
+        "matrix product, added window by window"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.weights.read(|w| {
             let filters = self.kernel.0.windows.channels;

@@ -96,6 +96,10 @@ impl Dense {
 }
 
 impl Stage for DenseStage {
+    fn kernel(&self) -> &'static str {
+        "matrix product"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let activation = self
             .ending

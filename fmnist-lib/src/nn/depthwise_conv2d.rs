@@ -100,6 +100,10 @@ impl DepthwiseConv2d {
 }
 
 impl Stage for DepthwiseStage {
+    fn kernel(&self) -> &'static str {
+        "depthwise, plain loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.weights.read(|w| {
             let outputs = self.kernel.windows.channels * self.kernel.multiplier;

@@ -60,6 +60,10 @@ impl Dropout {
 }
 
 impl Stage for StageDropout {
+    fn kernel(&self) -> &'static str {
+        "vector loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         match pass.step {
             Some(step) => {

@@ -32,6 +32,10 @@ pub(super) fn stage(layer: &Arc<dyn Layer>, place: &Place<'_>) -> Staged {
 }
 
 impl Stage for Island {
+    fn kernel(&self) -> &'static str {
+        "Candle (a layer of your own)"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let shape = [&[pass.images], &self.input[..]].concat();
         let input = Tensor::from_slice(pass.inputs[0], shape, &Device::Cpu)?;

@@ -69,6 +69,10 @@ impl Layer for LayerNorm {
 }
 
 impl Stage for kernels::LayerNorm {
+    fn kernel(&self) -> &'static str {
+        "vector loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.weights
             .read(|w| self.forward(pass.inputs[0], w[0], w[1], pass.output))

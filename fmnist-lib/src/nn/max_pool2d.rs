@@ -63,6 +63,10 @@ impl Layer for MaxPool2d {
 }
 
 impl Stage for kernels::MaxPool {
+    fn kernel(&self) -> &'static str {
+        "plain loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         self.forward(pass.inputs[0], pass.output);
         Ok(())

@@ -90,6 +90,10 @@ struct Sum;
 struct SideBySide(Vec<usize>);
 
 impl Stage for Sum {
+    fn kernel(&self) -> &'static str {
+        "plain loops"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.inputs[0].clone_into(pass.output);
         for input in &pass.inputs[1..] {
@@ -111,6 +115,10 @@ impl Stage for Sum {
 }
 
 impl Stage for SideBySide {
+    fn kernel(&self) -> &'static str {
+        "copies"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let all: usize = self.0.iter().sum();
         let pixels = pass.inputs[0].len() / self.0[0];

@@ -11,6 +11,9 @@ use crate::error::Result;
 
 /// One layer, or several that one kernel computes at once.
 pub(crate) trait Stage: Debug + Send + Sync {
+    /// How it computes, in a few words.
+    fn kernel(&self) -> &'static str;
+
     /// Fills `pass.output`, and `pass.kept` with what [`backward`](Self::backward) needs besides.
     fn forward(&self, pass: Forward<'_>) -> Result<()>;
 

@@ -75,6 +75,10 @@ impl Repeat {
 }
 
 impl Stage for Repeat {
+    fn kernel(&self) -> &'static str {
+        "copies"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let (line, lines) = self.lines();
         let x = pass.inputs[0];

@@ -49,6 +49,10 @@ impl ZeroPadding2d {
 }
 
 impl Stage for Padding {
+    fn kernel(&self) -> &'static str {
+        "copies"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         self.forward(pass.inputs[0], pass.output);
         Ok(())

@@ -26,6 +26,8 @@ pub(crate) struct Plan {
 /// A stage in its network.
 struct Node {
     stage: Box<dyn Stage>,
+    /// Which layers it computes.
+    layers: Range<usize>,
     inputs: Vec<Source>,
     /// The places of its weights among those of the network.
     weights: Range<usize>,
@@ -115,6 +117,7 @@ impl Plan {
             };
             nodes.push(Node {
                 stage: staged.stage,
+                layers: first..last + 1,
                 wants_inputs: inputs.iter().any(leads),
                 inputs,
                 weights: own,
@@ -147,6 +150,17 @@ impl Plan {
             self,
             memory.unwrap_or_else(|| Memory::new(self.nodes.len())),
         )
+    }
+
+    /// For each stage, which layers it computes, and by which kernel.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = (Range<usize>, &'static str)> {
+        let stages = self.nodes.iter();
+        stages.map(|node| (node.layers.clone(), node.stage.kernel()))
+    }
+
+    /// The instruction set of the kernels.
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
     }
 
     fn memories(&self) -> MutexGuard<'_, Vec<Memory>> {

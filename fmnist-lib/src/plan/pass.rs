@@ -1,6 +1,7 @@
 //! A batch on its way through a plan, forwards and backwards.
 
 use std::mem::take;
+use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
 
@@ -13,6 +14,8 @@ use crate::nn::{Step, add as add_to};
 pub(crate) struct PlanPass<'a> {
     plan: &'a Plan,
     memory: Memory,
+    /// For each stage, how long it took forwards and backwards.
+    times: Vec<[Duration; 2]>,
 }
 
 /// For each stage, what its passes need.
@@ -68,7 +71,16 @@ impl Drop for PlanPass<'_> {
 
 impl<'a> PlanPass<'a> {
     pub(super) fn new(plan: &'a Plan, memory: Memory) -> Self {
-        Self { plan, memory }
+        Self {
+            plan,
+            memory,
+            times: vec![[Duration::ZERO; 2]; plan.nodes.len()],
+        }
+    }
+
+    /// For each stage, how long it took in the last passes, forwards and backwards.
+    pub(crate) fn times(&self) -> &[[Duration; 2]] {
+        &self.times
     }
 
     /// The scores of `images` (one after the other); `weights` are all of the network. Without a
@@ -97,6 +109,7 @@ impl<'a> PlanPass<'a> {
                 output = spare.take(size);
             }
             let inputs = node.read(images, outputs);
+            let start = Instant::now();
             node.stage.forward(Forward {
                 isa: self.plan.isa,
                 images: count,
@@ -107,6 +120,7 @@ impl<'a> PlanPass<'a> {
                 output: &mut output,
                 kept: &mut kept[at],
             })?;
+            self.times[at][0] = start.elapsed();
             outputs[at] = output;
             if step.is_none() {
                 for source in &node.inputs {
@@ -159,6 +173,7 @@ impl<'a> PlanPass<'a> {
             }
             of_weights[at].resize_with(node.trainable.iter().filter(|it| **it).count(), Vec::new);
             let inputs = node.read(images, outputs);
+            let start = Instant::now();
             node.stage.backward(Backward {
                 isa: self.plan.isa,
                 inputs: &inputs,
@@ -171,6 +186,7 @@ impl<'a> PlanPass<'a> {
                 of_inputs: &mut of_inputs,
                 of_weights: &mut of_weights[at],
             })?;
+            self.times[at][1] = start.elapsed();
             spare.give(gradient);
             // All that read this output have run, so nobody needs it any more.
             spare.give(take(&mut outputs[at]));

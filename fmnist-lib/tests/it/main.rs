@@ -47,6 +47,7 @@ mod plots;
 /// Scaling, splits.
 mod preprocess;
 /// Tests that start themselves as processes.
+mod profile;
 mod program;
 /// Fashion-MNIST itself, fetched where the machine lacks it.
 mod real_data;

@@ -98,8 +98,12 @@ impl Conv2d {
 }
 
 macro_rules! conv_stage {
-    ($($kernel:ident),+) => {$(
+    ($($kernel:ident: $name:literal),+) => {$(
         impl Stage for ConvStage<$kernel> {
+            fn kernel(&self) -> &'static str {
+                $name
+            }
+
             fn forward(&self, pass: Forward<'_>) -> Result<()> {
                 let activation = self.ending.begin(pass.images, pass.step, &mut pass.kept.bits);
                 pass.weights.read(|w| {
@@ -129,9 +133,13 @@ macro_rules! conv_stage {
     )+};
 }
 
-conv_stage!(Conv, WindowConv);
+conv_stage!(Conv: "3×3 windows by Winograd", WindowConv: "windows as a matrix product");
 
 impl Stage for ConvPoolStage {
+    fn kernel(&self) -> &'static str {
+        "convolution, ReLU and pool in one"
+    }
+
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         let kept = pass.kept;
         let dropout = self.dropout.as_ref().zip(pass.step).map(|(dropout, step)| {
