@@ -64,6 +64,16 @@ pub(crate) fn all() -> Vec<Recipe> {
             "LeNet-5 with ReLU and max pooling",
         ),
         recipe(
+            resnext(),
+            config()
+                .optimizer(momentum(), 0.1)
+                .l2(2.5e-4)
+                .batch_size(128)
+                .epochs(10)
+                .schedule(Schedule::Cosine),
+            "Xie et al., 2017, in a small form",
+        ),
+        recipe(
             batch_norm_lenet(),
             config()
                 .optimizer(Sgd::new(), 0.1)
@@ -330,6 +340,33 @@ pub(crate) fn resnet_18() -> ModelSpec {
         }
     }
     spec.layer("mean", GlobalAvgPool2d)
+        .layer("output", Dense::new(10))
+}
+
+/// Each 3×3 convolution in groups of four or eight channels, between two of 1×1.
+pub(crate) fn resnext() -> ModelSpec {
+    let block = |filters: usize, strides: usize| {
+        let body = Block::new()
+            .layer("narrow", normalised(filters / 2, 1, 1))
+            .layer("narrow-norm", BatchNorm::new().relu())
+            .layer("groups", normalised(filters / 2, 3, strides).groups(8))
+            .layer("groups-norm", BatchNorm::new().relu())
+            .layer("wide", normalised(filters, 1, 1))
+            .layer("wide-norm", BatchNorm::new());
+        let shortcut = Block::new()
+            .layer("shortcut", normalised(filters, 1, strides))
+            .layer("shortcut-norm", BatchNorm::new());
+        [body, shortcut]
+    };
+    ModelSpec::new("resnext")
+        .layer("stem", normalised(32, 3, 1))
+        .layer("stem-norm", BatchNorm::new().relu())
+        .layer("pool", MaxPool2d::new(2))
+        .add("block-1", block(64, 1))
+        .layer("relu-1", Activation::Relu)
+        .add("block-2", block(128, 2))
+        .layer("relu-2", Activation::Relu)
+        .layer("mean", GlobalAvgPool2d)
         .layer("output", Dense::new(10))
 }
 

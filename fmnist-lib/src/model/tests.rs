@@ -225,6 +225,17 @@ fn gradients_of_every_layer_are_those_of_candle() {
                 .padding((3, 1))
                 .activation(Activation::Gelu),
         ),
+        pool(Conv2d::new(6).groups(2).relu().into()),
+        pool(
+            Conv2d::new(9)
+                .groups(3)
+                .kernel_size((2, 5))
+                .strides(2)
+                .same()
+                .without_bias()
+                .activation(Activation::Silu)
+                .into(),
+        ),
         head(ModelSpec::new("wide").layer("conv", Conv2d::new(6).kernel_size(5).strides(3))),
         pool(MaxPool2d::new(3).strides(2).into()),
         pool(MaxPool2d::new(3).strides(2).same().into()),

@@ -165,6 +165,7 @@ fn windows_of_any_kind() {
             .strides((2, 1))
             .activation(Activation::Silu),
         Conv2d::new(2).kernel_size(3).strides(2).padding((2, 1)),
+        Conv2d::new(4).groups(2).same().relu(),
     ] {
         agrees_with_finite_differences(&layer, &[2, 5, 6, 2]);
     }

@@ -55,6 +55,14 @@ fn layers_that_cannot_work_are_refused_by_name() {
             "filters of Conv2d must be at least 1",
         ),
         (
+            spec(Conv2d::new(8).groups(0).into()),
+            "groups of Conv2d must be at least 1",
+        ),
+        (
+            spec(Conv2d::new(8).groups(2).into()),
+            "2 groups of Conv2d must divide its 1 channels and its 8 filters",
+        ),
+        (
             spec(Conv2d::new(8).kernel_size(0).into()),
             "window of Conv2d must be at least 1",
         ),

@@ -18,11 +18,12 @@ mod networks;
 /// `count_params()` of Keras 3.15.1 for the same layers, built by `keras.Sequential` and, where they
 /// have branches, by `keras.Model` with `Add` and `Concatenate`: `Conv2D(6, 5)`, `AvgPool2D(2)`,
 /// `MaxPool2D(3, 2, padding="same")`, `DepthwiseConv2D(5, padding="same")`, `BatchNormalization()`...
-const PARAMETERS: [(&str, usize); 16] = [
+const PARAMETERS: [(&str, usize); 17] = [
     ("autoencoder", 4_385),
     ("transposed-autoencoder", 28_353),
     ("softmax-regression", 7_850),
     ("conv-mixer", 26_570),
+    ("resnext", 35_370),
     ("batch-norm-lenet", 45_330),
     ("lenet-5", 61_706),
     ("lenet-5-relu", 61_706),

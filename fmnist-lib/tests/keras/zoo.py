@@ -47,8 +47,8 @@ def images():
     return values.reshape(2, 28, 28, 1).astype("float32").astype("float64") / 255
 
 
-def conv(x, name, filters, size, strides=1, padding="same", activation=None, bias=True):
-    return L.Conv2D(filters, size, strides, padding, activation=activation, use_bias=bias, name=name)(x)
+def conv(x, name, filters, size, strides=1, padding="same", activation=None, bias=True, groups=1):
+    return L.Conv2D(filters, size, strides, padding, groups=groups, activation=activation, use_bias=bias, name=name)(x)
 
 
 def dense(x, name, units, activation=None):
@@ -162,6 +162,18 @@ def resnet_18(x):
     return output(mean(x))
 
 
+def resnext(x):
+    x = L.MaxPooling2D(2)(norm(conv(x, "stem", 32, 3, bias=False), "stem-norm", "relu"))
+    for name, filters, strides in [("block-1", 64, 1), ("block-2", 128, 2)]:
+        body = norm(conv(x, f"{name}.narrow", filters // 2, 1, bias=False), f"{name}.narrow-norm", "relu")
+        body = conv(body, f"{name}.groups", filters // 2, 3, strides, bias=False, groups=8)
+        body = norm(body, f"{name}.groups-norm", "relu")
+        body = norm(conv(body, f"{name}.wide", filters, 1, bias=False), f"{name}.wide-norm")
+        x = norm(conv(x, f"{name}.shortcut", filters, 1, strides, bias=False), f"{name}.shortcut-norm")
+        x = L.ReLU()(L.Add()([body, x]))
+    return output(mean(x))
+
+
 def dense_net(x):
     x = conv(x, "stem", 24, 3, bias=False)
     for stage in (1, 2, 3):
@@ -211,7 +223,7 @@ def transposed_autoencoder(x):
 
 
 def main():
-    networks = [autoencoder, softmax_regression, conv_mixer, transposed_autoencoder, batch_norm_lenet, lenet_5,
+    networks = [autoencoder, softmax_regression, conv_mixer, transposed_autoencoder, resnext, batch_norm_lenet, lenet_5,
                 lenet_5_relu, mobile_net, dense_net, mlp_128, inception, nin, vgg_like, mlp_512_512, two_5x5, resnet_18]
     keras.config.set_floatx("float64")
     results = {}

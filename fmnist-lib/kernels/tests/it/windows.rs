@@ -3,8 +3,8 @@
 use super::oracle::{error, numbers};
 use super::{Case, MIXES, all_bits, bits, check_passes, errors, same_on_any_threads};
 use fmnist_kernels::{
-    Activation, AveragePool, Backward, Depthwise, Forward, Gradients, Isa, LayerNorm, MaxPool,
-    TransposedConv, WindowConv, Windows,
+    Activation, AveragePool, Backward, Depthwise, Forward, Gradients, GroupedConv, Isa, LayerNorm,
+    MaxPool, TransposedConv, WindowConv, Windows,
 };
 
 /// Windows of every kind: larger than the image, apart, overlapping, of one pixel, padded unevenly.
@@ -144,6 +144,59 @@ fn transposed_convolutions_agree_with_plain_loops() {
             dy.iter()
                 .enumerate()
                 .for_each(|(at, dy)| expected.2[at % channels] += f64::from(*dy));
+            for isa in Isa::available() {
+                check_passes(
+                    &format!("{layer:?}, {n} images, {isa:?}"),
+                    |y| layer.forward(isa, &x, &weights, &bias, y),
+                    |input, g| layer.backward(isa, &x, &weights, &dy, input, g),
+                    &sums,
+                    &expected,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn grouped_convolutions_agree_with_plain_loops() {
+    for (n, channels, outputs, groups) in [
+        (3, 4, 6, 2),
+        (2, 9, 3, 3),
+        (37, 6, 12, 6),
+        (5, 32, 32, 4),
+        (2, 3, 5, 1),
+    ] {
+        for windows in all_windows(channels) {
+            let layer = GroupedConv {
+                windows,
+                outputs,
+                groups,
+            };
+            let x = numbers(n * windows.input_len(), 1, 1e-6);
+            let weights = numbers(layer.weights_len(), 2, 1e-6);
+            let bias = numbers(outputs, 3, 1e-6);
+            let count = n * windows.count() * outputs;
+            let dy = numbers(count, 4, 1e-6);
+            let mut sums: Vec<f64> = (0..count).map(|at| bias[at % outputs].into()).collect();
+            let mut expected = (
+                vec![0.0; x.len()],
+                vec![0.0; weights.len()],
+                vec![0.0; outputs],
+            );
+            let of_group = channels / groups;
+            pixels(&windows, n, |window, pixel, tap| {
+                for (p, q) in (0..of_group).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
+                    let group = q / (outputs / groups);
+                    let x_at = pixel * channels + group * of_group + p;
+                    let (w_at, y_at) = ((tap * of_group + p) * outputs + q, window * outputs + q);
+                    sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
+                    expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
+                    expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
+                }
+            });
+            dy.iter()
+                .enumerate()
+                .for_each(|(at, dy)| expected.2[at % outputs] += f64::from(*dy));
             for isa in Isa::available() {
                 check_passes(
                     &format!("{layer:?}, {n} images, {isa:?}"),
@@ -385,7 +438,16 @@ fn bits_do_not_depend_on_threads() {
         transposed.forward(isa, &dy, &weights, &[0.5; 8], &mut back);
         let mut of_back = Gradients::default();
         transposed.backward(isa, &dy, &weights, &x, true, &mut of_back);
-        let all = [&g, &each, &of_back].map(all_bits);
+        let grouped = GroupedConv {
+            windows,
+            outputs: 8,
+            groups: windows.channels,
+        };
+        let mut of_groups = Gradients::default();
+        let own = &weights[..grouped.weights_len()];
+        let of_outputs = &dy[..100 * windows.count() * 8];
+        grouped.backward(isa, &x, own, of_outputs, true, &mut of_groups);
+        let all = [&g, &each, &of_back, &of_groups].map(all_bits);
         (bits(&y), bits(&back), all)
     });
 }

@@ -1,3 +1,4 @@
+mod grouped;
 mod op;
 mod stage;
 
@@ -25,12 +26,22 @@ pub struct Conv2d {
     // What is as before there was a choice is left out.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     bias: bool,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    groups: usize,
     #[serde(flatten)]
     sliding: Sliding,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(groups: &usize) -> bool {
+    *groups == 1
 }
 
 impl Conv2d {
@@ -42,6 +53,7 @@ impl Conv2d {
             activation: Activation::Linear,
             init: Init::GlorotUniform,
             bias: true,
+            groups: 1,
             sliding: Sliding::default(),
         }
     }
@@ -52,6 +64,13 @@ impl Conv2d {
             kernel_size: size.into(),
             ..self
         }
+    }
+
+    /// Splits channels and filters into so many equal parts, at least 1, each of which sees nothing of the others
+    /// ("grouped convolution", Krizhevsky et al., 2012; Xie et al., 2017). Default 1. As many groups as channels:
+    /// [`DepthwiseConv2d`](crate::DepthwiseConv2d).
+    pub fn groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
     }
 }
 
@@ -65,13 +84,21 @@ impl Layer for Conv2d {
 
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         at_least_one("the number of filters of Conv2d", self.filters)?;
-        let [rows, columns] = self.windows(self.kernel_size, input)?.output_size();
+        at_least_one("the number of groups of Conv2d", self.groups)?;
+        let windows = self.windows(self.kernel_size, input)?;
+        let (channels, filters, groups) = (windows.channels, self.filters, self.groups);
+        if !(channels.is_multiple_of(groups) && filters.is_multiple_of(groups)) {
+            return Err(Error::Invalid(format!(
+                "{groups} groups of Conv2d must divide its {channels} channels and its {filters} filters"
+            )));
+        }
+        let [rows, columns] = windows.output_size();
         Ok(vec![rows, columns, self.filters])
     }
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         let [rows, columns] = self.kernel_size.0;
-        let shape = vec![rows, columns, input[2], self.filters];
+        let shape = vec![rows, columns, input[2] / self.groups, self.filters];
         kernel_and_bias(shape, self.filters, self.init, self.bias)
     }
 
@@ -81,7 +108,7 @@ impl Layer for Conv2d {
         let windows = self.windows(self.kernel_size, shape)?;
         let kernel = &weights[0];
         let [rows, columns] = windows.window;
-        let fitting = [rows, columns, shape[2], self.filters];
+        let fitting = [rows, columns, shape[2] / self.groups, self.filters];
         if kernel.dims() != fitting {
             return Err(Error::Invalid(format!(
                 "Conv2d needs a kernel of shape {fitting:?} for an input of {shape:?}, but gets {:?}",
@@ -93,6 +120,7 @@ impl Layer for Conv2d {
             None => &Tensor::zeros(self.filters, kernel.dtype(), kernel.device())?,
         };
         if let Some(conv) = stage::winograd(&windows, self.filters)
+            && self.groups == 1
             && on_cpu_in_f32(&[input, kernel, bias])
         {
             let relu = self.activation == Activation::Relu;
@@ -106,7 +134,7 @@ impl Layer for Conv2d {
                 self.activation.apply(sums)
             };
         }
-        let sums = convolve(input, kernel, &windows, 1)?;
+        let sums = convolve(input, kernel, &windows, self.groups)?;
         self.activation.apply(sums.broadcast_add(bias)?)
     }
 }

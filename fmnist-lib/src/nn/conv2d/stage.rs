@@ -40,6 +40,9 @@ pub(super) fn winograd(windows: &Windows, outputs: usize) -> Option<Conv> {
 impl Conv2d {
     pub(in crate::nn) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
         let windows = placed(self.windows(self.kernel_size, place.inputs[0]));
+        if self.groups > 1 {
+            return Some(self.grouped(windows));
+        }
         if let Some(staged) = self.with_pool(place, &windows) {
             return Some(staged);
         }
