@@ -23,7 +23,7 @@ impl Missing {
         let name = key.map_or(String::new(), |key| format!(" ({key})"));
         Error::Invalid(format!(
             "the run was begun with {what} of your own{name}, and a file cannot hold its code: load the model, and \
-             train the epochs that are left by `fit`, with your own in its configuration"
+             call `fit` for the epochs that are left, with your own in its configuration"
         ))
     }
 }

@@ -100,7 +100,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Replaces everything this model has learned by what `path` holds.
+    /// Replaces everything this model has learned by what `path` holds. The layers that were [frozen](Self::freeze) when
+    /// the file was written are frozen then, and no others.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] when the file cannot be used or is of a network with other layers or

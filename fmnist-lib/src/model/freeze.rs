@@ -6,16 +6,18 @@ use super::place::Placed;
 use super::{Log, Model, plan_on};
 use crate::error::{Error, Result};
 use crate::model::Summary;
+use crate::nn::Operation;
 use crate::optim::OptimizerState;
 
 impl Model {
     /// Keeps the weights of `layers` as they are, and lets all others learn: Keras's `layer.trainable = False`. The
-    /// name of branches stands for all layers in them. No name lets all layers learn again.
+    /// name of branches stands for all layers in them. With an empty list all layers learn again.
     ///
     /// Batch normalisation that is frozen works as in evaluation, by its moving means, and dropout still drops, as in
     /// Keras. Layers at the head of a network cost no backward pass while they are frozen.
     ///
-    /// The history stays. The optimiser begins anew, and a run that was stopped cannot be finished.
+    /// The history stays. Where this changes anything, the optimiser begins anew, and a run that was stopped cannot be
+    /// finished. What is frozen is part of a checkpoint: [`restore`](Self::restore) freezes what was frozen there.
     ///
     /// ```
     /// use fmnist_lib::*;
@@ -44,7 +46,10 @@ impl Model {
     }
 
     /// Takes over the weights of `layers` from another network, which has layers of these names and shapes. Then
-    /// [`freeze`](Self::freeze) them, and train what is new ("transfer learning").
+    /// [`freeze`](Self::freeze) them, and train what is new ("transfer learning"). Give both networks the same
+    /// [`scaling`](crate::ModelSpec::scaling).
+    ///
+    /// The history stays. The optimiser begins anew, and a run that was stopped cannot be finished.
     ///
     /// ```
     /// use fmnist_lib::*;
@@ -63,7 +68,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// When one of the networks has no layer of a name, or its weights have another shape; nothing changes then.
+    /// When one of the networks has no layer of a name, or its weights are others; nothing changes then.
     pub fn copy_weights<'a>(
         &mut self,
         from: &Self,
@@ -71,32 +76,58 @@ impl Model {
     ) -> Result<()> {
         let wanted = self.named(layers)?;
         let mut values = self.snapshot()?;
-        let of_layers = self.spec.place()?;
-        let copied = of_layers.iter().zip(&wanted).flat_map(of_each_weight);
-        for ((weight, value), &wanted) in self.weights.iter().zip(&mut values).zip(copied) {
-            if !wanted {
+        let (own, others) = (self.spec.place()?, from.spec.place()?);
+        let mut first = 0;
+        for (layer, wanted) in own.iter().zip(wanted) {
+            let places = first..first + layer.weights.len();
+            first = places.end;
+            if !wanted || places.is_empty() {
                 continue;
             }
-            let named = from.weights.iter().find(|other| other.name == weight.name);
-            let other = named.ok_or_else(|| {
-                let (name, from) = (&weight.name, from.spec.name());
-                Error::Invalid(format!("model {from} has no weight {name} to copy"))
-            })?;
-            if other.var.dims() != weight.var.dims() {
-                return Err(Error::Invalid(format!(
-                    "{} has the shape {:?} in model {}, but {:?} in model {}: only weights of the same shape can be copied",
-                    weight.name,
-                    other.var.dims(),
-                    from.spec.name(),
-                    weight.var.dims(),
-                    self.spec.name()
-                )));
+            let weights = from.weights_like(&others, layer)?;
+            for (value, weight) in values[places].iter_mut().zip(weights) {
+                *value = weight.var.to_device(&self.device)?;
             }
-            *value = other.var.to_device(&self.device)?;
         }
         self.set_weights(&values)?;
         self.begin_anew();
         Ok(())
+    }
+
+    /// The weights of the layer of this network, placed as `placed`, that is like `wanted` of another one.
+    fn weights_like(
+        &self,
+        placed: &[Placed<'_>],
+        wanted: &Placed<'_>,
+    ) -> Result<&[super::NamedWeight]> {
+        let before = placed.iter().take_while(|layer| layer.name != wanted.name);
+        let first: usize = before.map(|layer| layer.weights.len()).sum();
+        let shapes = |layer: &Placed<'_>| -> Vec<(&str, Vec<usize>)> {
+            let weights = layer.weights.iter();
+            weights
+                .map(|weight| (weight.name, weight.shape.clone()))
+                .collect()
+        };
+        let found = placed
+            .iter()
+            .find(|layer| layer.name == wanted.name)
+            .map(shapes);
+        if found.as_ref() == Some(&shapes(wanted)) {
+            return Ok(&self.weights[first..first + wanted.weights.len()]);
+        }
+        let told = |weights: Vec<(&str, Vec<usize>)>| {
+            let told = weights
+                .iter()
+                .map(|(name, shape)| format!("{name} {shape:?}"));
+            told.collect::<Vec<_>>().join(", ")
+        };
+        Err(Error::Invalid(format!(
+            "layer {} cannot be copied from model {}: it needs {}, but there is {}",
+            wanted.name,
+            self.spec.name(),
+            told(shapes(wanted)),
+            found.map_or("no layer of this name".to_owned(), told)
+        )))
     }
 
     /// The table of [`ModelSpec::summary`](crate::ModelSpec::summary), in which frozen weights are not trainable.
@@ -138,30 +169,33 @@ impl Model {
         let placed = self.spec.place()?;
         let mut found = vec![false; placed.len()];
         for name in names {
-            let within = format!("{name}/");
-            let is_meant =
-                |layer: &Placed<'_>| layer.name == name || layer.name.starts_with(&within);
-            let mut meant = placed
-                .iter()
-                .enumerate()
-                .filter(|(_, layer)| is_meant(layer))
-                .peekable();
-            if meant.peek().is_none() {
+            let Some(at) = placed.iter().position(|layer| layer.name == name) else {
                 let names: Vec<&str> = placed.iter().map(|layer| layer.name.as_str()).collect();
                 return Err(Error::Invalid(format!(
                     "model {} has no layer {name:?}; its layers are {}",
                     self.spec.name(),
                     names.join(", ")
                 )));
+            };
+            found[at] = true;
+            if let Operation::Merge(_) = placed[at].operation {
+                let within = format!("{name}/");
+                let layers = found.iter_mut().zip(&placed);
+                layers.for_each(|(found, layer)| *found |= layer.name.starts_with(&within));
             }
-            meant.for_each(|(at, _)| found[at] = true);
         }
         Ok(found)
     }
 
     fn set_frozen(&mut self, frozen: &[bool]) -> Result<()> {
+        let placed = self.spec.place()?;
+        let with_weights = placed.iter().zip(frozen);
+        // A layer without weights has nothing to keep.
+        let frozen: Vec<bool> = with_weights
+            .map(|(layer, frozen)| *frozen && !layer.weights.is_empty())
+            .collect();
         if self.frozen_layers()? != frozen {
-            self.apply_frozen(frozen)?;
+            self.apply_frozen(&frozen)?;
             self.begin_anew();
         }
         Ok(())

@@ -54,7 +54,7 @@ pub(crate) struct NamedWeight {
     pub(crate) var: Var,
     /// Whether the optimiser changes it; the layer itself keeps it up to date otherwise.
     trainable: bool,
-    /// Whether neither of them may.
+    /// Whether it stays as it is: neither the optimiser nor the layer changes it.
     frozen: bool,
 }
 
@@ -168,7 +168,7 @@ impl Model {
     /// The scores (logits) of a batch: (batch, 28, 28, 1) in `f32`, scaled as the
     /// [`spec`](ModelSpec::input_scaling) says, to (batch, 10); for a network that ends otherwise,
     /// to (batch, output shape of its last layer). With a `step` the layers do as in training: it decides what dropout
-    /// drops, and batch normalisation takes the mean of the batch. The model stays as it is.
+    /// drops, and batch normalisation that is not frozen takes the mean of the batch. The model stays as it is.
     ///
     /// # Errors
     /// When the input has another shape or type.

@@ -9,6 +9,7 @@ use super::Model;
 use super::summary::thousands;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result};
+use crate::interrupt::Interruptible;
 use crate::nn::{Step, f32_slices};
 use crate::preprocess::batch;
 use crate::table::{Table, counted};
@@ -41,7 +42,7 @@ pub struct ProfileRow {
     pub bytes: usize,
     /// Time of the forward pass.
     pub forward: Duration,
-    /// Time of the backward pass; none where nothing before or in the stage learns.
+    /// Time of the backward pass: zero where nothing in this stage or before it learns.
     pub backward: Duration,
 }
 
@@ -55,8 +56,8 @@ impl ProfileRow {
 const ROUNDS: usize = 5;
 
 impl Model {
-    /// Measures the forward and the backward pass of a training step on all images of `images`, stage by stage: the
-    /// median of five. The model stays as it is.
+    /// Measures the forward and the backward pass of a training step, stage by stage: the median of five. All of `images`
+    /// are one batch: take as many as your batch size. The model stays as it is.
     ///
     /// ```no_run
     /// # use fmnist_lib::*;
@@ -67,7 +68,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Invalid`] when there are no images, or the network does not take them; when it is on another device
-    /// than the CPU, where Candle computes it.
+    /// than the CPU, where Candle computes it. [`Error::Interrupted`] on Ctrl-C or a notebook's Stop.
     pub fn profile(&self, images: &Dataset) -> Result<Profile> {
         self.check_images(images)?;
         let Some(plan) = self.plan.as_ref().filter(|_| !images.is_empty()) else {
@@ -79,6 +80,7 @@ impl Model {
         let (input, _) = batch(images, &indices, self.spec.input_scaling(), &self.device)?;
         let weights: Vec<&Tensor> = self.vars().map(|var| var.as_tensor()).collect();
         let summary = self.summary()?;
+        let stop = Interruptible::begin();
         let mut rounds = Vec::with_capacity(ROUNDS);
         for round in 0..=ROUNDS {
             let step = Step {
@@ -92,6 +94,9 @@ impl Model {
                 pass.backward(slices[0], &weights, &scores)?;
                 Ok(())
             })??;
+            if stop.requested() {
+                return Err(Error::Interrupted);
+            }
             if round > 0 {
                 rounds.push(pass.times().to_vec());
             }

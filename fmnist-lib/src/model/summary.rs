@@ -41,7 +41,7 @@ impl Summary {
         self.rows.iter().map(|row| row.parameters).sum()
     }
 
-    /// Multiplications of one image's forward pass; that of a step takes about three times as many.
+    /// Multiplications of one image's forward pass. A training step takes about three times as many.
     pub fn multiplications(&self) -> usize {
         self.rows.iter().map(|row| row.multiplications).sum()
     }

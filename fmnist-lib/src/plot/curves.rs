@@ -17,7 +17,7 @@ pub fn accuracy_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Accuracy], runs)
 }
 
-/// The loss against the epoch (of the default one, cross-entropy, in nats); see [`accuracy_curves`] for the lines.
+/// The loss against the epoch; see [`accuracy_curves`] for the lines. The default loss, cross-entropy, is in nats.
 pub fn loss_curves(runs: &[(&str, &History)]) -> Figure {
     figure(&[Quantity::Loss], runs)
 }

@@ -54,8 +54,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 ///   other machines may differ in the last digits. When the notes of a new version say that it trains
 ///   otherwise than the one before, delete the results that you want to have anew.
 ///
-/// A network with a layer of your own is known by what [`Layer::key`](crate::Layer::key) says. Where
-/// that is nothing, its runs are trained each time, and each process trains all of them.
+/// A layer, a loss or an optimizer of your own is known by its `key` ([`Layer::key`](crate::Layer::key)). Where that is
+/// nothing, its runs are trained each time, and each process trains all of them.
 ///
 /// A result that an early version 0.1.0 has written says less. A sweep refuses a folder with such
 /// results until [`convert_results`] has converted them.

@@ -56,7 +56,12 @@ impl Trial {
         let located = |error: Error| error.about(&format!("trial {:?}", self.name));
         let model = self.spec.build(0).map_err(located)?;
         let train = train.take(self.images.unwrap_or(usize::MAX));
-        check(&model, &self.config, &train, Some(validation)).map_err(located)?;
+        // Each run has a checkpoint of its own.
+        let config = FitConfig {
+            checkpoint: None,
+            ..self.config.clone()
+        };
+        check(&model, &config, &train, Some(validation)).map_err(located)?;
         if model.classifies(&train) {
             return Ok(());
         }
@@ -82,7 +87,7 @@ pub(super) struct Planned<'a> {
     pub(super) settings: Value,
     pub(super) split: Split,
     pub(super) wanted: Wanted<'a>,
-    /// A layer of the user's own without a key: no result that lies in the folder counts.
+    /// What of the user's own has no key: no result that lies in the folder counts.
     pub(super) without_key: Option<String>,
 }
 

@@ -29,7 +29,7 @@ pub(super) fn average(model: &mut Model, plan: &RunPlan, step: usize) -> Result<
             })??;
         } else {
             let weight = weight.as_detached_tensor();
-            *average = ((&*average * momentum)? + (weight * (1.0 - momentum))?)?;
+            *average = (&*average + ((weight - &*average)? * (1.0 - momentum))?)?;
         }
     }
     Ok(())

@@ -56,6 +56,7 @@ pub fn gradient_noise(
         )));
     }
     let loss = AnyLoss::CrossEntropy;
+    model.check_learns()?;
     model.check_data(dataset, loss.as_loss())?;
     let stop = Interruptible::begin();
     let order = shuffled(dataset.len(), seed, 1);

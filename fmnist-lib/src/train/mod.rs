@@ -78,7 +78,8 @@ pub fn fit_with<'a>(
 /// A run that has ended stays as it is.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the model was never trained; otherwise as for [`fit`].
+/// [`Error::Invalid`] when there is no run to finish: the model was never trained, or
+/// [`freeze`](Model::freeze) or [`copy_weights`](Model::copy_weights) came since; otherwise as for [`fit`].
 pub fn finish<'a>(
     model: &mut Model,
     train: &Dataset,
@@ -100,11 +101,14 @@ pub fn finish_with<'a>(
     let validation = validation.into();
     let Some(plan) = model.log.run.clone() else {
         return Err(Error::Invalid(
-            "the model has no training run to finish: call fit".into(),
+            "the model has no training run to finish (freeze and copy_weights end one): call fit"
+                .into(),
         ));
     };
-    check(model, &plan.config, train, validation)?;
-    check_same_data(model, train)?;
+    if model.log.ended.is_none() {
+        check(model, &plan.config, train, validation)?;
+        check_same_data(model, train)?;
+    }
     train_on(model, plan, train, validation, callbacks)
 }
 

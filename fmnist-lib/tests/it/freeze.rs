@@ -77,8 +77,8 @@ fn frozen_layers_stay_as_they_are_and_the_others_learn() {
     assert_ne!(of(&model, &["stem"]), before);
 }
 
-/// With all of the base frozen, batch normalisation included, training sees the outputs that evaluation sees: the
-/// last layer learns the same as alone on them, where nothing is dropped.
+/// With all of the base frozen, batch normalisation included, and nothing dropped, the first step sees the loss that
+/// evaluation sees.
 #[test]
 fn a_frozen_base_is_what_evaluation_sees() {
     let spec = ModelSpec::new("base")
@@ -125,6 +125,19 @@ fn what_is_frozen_goes_on_with_the_run() {
     finish(&mut stopped, &data, &validation).unwrap();
     assert_eq!(bits(&stopped), bits(&whole));
 
+    // The same layers, named otherwise, are no change.
+    let mut same = frozen();
+    kill_in(2, &mut same, config(), &data, &validation);
+    same.freeze_all_but(["out"]).unwrap();
+    finish(&mut same, &data, &validation).unwrap();
+    assert_eq!(bits(&same), bits(&whole));
+
+    // What is frozen is what the file says.
+    let mut thawed = small().build(3).unwrap();
+    thawed.freeze(["out"]).unwrap();
+    thawed.restore(&path).unwrap();
+    assert_eq!(thawed.summary().unwrap(), whole.summary().unwrap());
+
     // Other layers, another run.
     let mut other = frozen();
     kill_in(2, &mut other, config(), &data, &validation);
@@ -152,15 +165,59 @@ fn weights_are_copied_by_the_names_of_layers() {
         let refused = model.copy_weights(&learned, layers.iter().copied());
         refused.unwrap_err().to_string()
     };
+    let told = refusal(&["stem", "output"]);
     assert!(
-        refusal(&["stem", "output"])
-            .starts_with("output.kernel has the shape [8, 10] in model normalised")
+        told.starts_with("layer output cannot be copied from model normalised: it needs kernel ["),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("bias [26], but there is kernel [8, 10], bias [10]"),
+        "{told}"
     );
     assert!(
         refusal(&["norm"])
             .contains("model other has no layer \"norm\"; its layers are stem, flatten, output")
     );
     assert_eq!(bits(&model), before);
+
+    // A part of a layer is not the layer.
+    let without_bias = ModelSpec::new("less").layer("stem", Conv2d::new(8).without_bias());
+    let mut less = without_bias.layer("flatten", Flatten).build(1).unwrap();
+    let refused = less
+        .copy_weights(&learned, ["stem"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused
+            .ends_with("it needs kernel [3, 3, 1, 8], but there is kernel [3, 3, 1, 8], bias [8]"),
+        "{refused}"
+    );
+}
+
+/// A name with a `/` of its own is not one of a branch.
+#[test]
+fn a_name_means_one_layer_or_the_layers_of_branches() {
+    let spec = ModelSpec::new("names")
+        .layer("conv", Conv2d::new(2))
+        .layer("conv/norm", BatchNorm::new());
+    let mut model = spec
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10))
+        .build(1)
+        .unwrap();
+    model.freeze(["conv"]).unwrap();
+    assert_eq!(
+        model.summary().unwrap().rows[1].not_trainable,
+        4,
+        "the moving means alone"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).unwrap();
+    assert_eq!(
+        Model::load(&path).unwrap().summary().unwrap(),
+        model.summary().unwrap()
+    );
 }
 
 #[test]

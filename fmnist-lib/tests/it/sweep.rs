@@ -7,9 +7,9 @@ use std::{env, fs, thread};
 
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    AnyLoss, Conv2d, EarlyStopping, FitConfig, Loss, MeanSquaredError, Model, ModelSpec,
-    Predictions, Result, Split, Sweep, SweepResults, Targets, TrainTest, Trial, Verbose, evaluate,
-    finish, fit, predict,
+    AnyLoss, AnyOptimizer, Conv2d, EarlyStopping, FitConfig, Loss, MeanSquaredError, Model,
+    ModelSpec, Optimizer, Predictions, Result, Split, Sweep, SweepResults, Targets, TrainTest,
+    Trial, Update, Verbose, evaluate, finish, fit, predict,
 };
 
 use crate::checkpoint::killed_in;
@@ -271,10 +271,37 @@ impl Loss for Named {
     }
 }
 
+/// Stochastic gradient descent that remembers its last step.
+#[derive(Debug)]
+struct Heavy;
+
+impl Optimizer for Heavy {
+    fn state(&self) -> &[&'static str] {
+        &["velocity"]
+    }
+
+    fn step(&self, update: Update<'_>) {
+        let values = update.weights.iter_mut().zip(&mut update.state[0]);
+        for ((weight, velocity), gradient) in values.zip(update.gradient) {
+            *velocity = 0.9 * *velocity - update.learning_rate as f32 * gradient;
+            *weight += *velocity;
+        }
+    }
+
+    fn key(&self) -> Option<String> {
+        Some("heavy".into())
+    }
+}
+
 #[test]
-fn an_interrupted_run_with_a_loss_of_ones_own_goes_on_as_well() {
+fn an_interrupted_run_with_code_of_ones_own_goes_on_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let own = |key| config().loss(AnyLoss::Custom(Arc::new(Named(key))));
+    let own = |key| {
+        let loss = AnyLoss::Custom(Arc::new(Named(key)));
+        config()
+            .loss(loss)
+            .optimizer(AnyOptimizer::Custom(Arc::new(Heavy)), 0.01)
+    };
     let sweep = |key| {
         Sweep::new(folder.path())
             .trial(Trial::of(small(), own(key)))
@@ -293,13 +320,16 @@ fn an_interrupted_run_with_a_loss_of_ones_own_goes_on_as_well() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("a loss of your own (squares)"),
+        refused.contains("an optimizer of your own (heavy), and a file cannot hold"),
         "{refused}"
     );
     let first_epoch = model.history().epochs[0].clone();
     let resumed = sweep("squares").run(&data()).unwrap();
     assert_eq!(comparable(&resumed), comparable(&whole));
     assert_eq!(resumed.runs()[0].history.epochs[0], first_epoch);
+    // Another key is another run.
+    sweep("other squares").run(&data()).unwrap();
+    assert_eq!(files(folder.path(), ".json").len(), 2);
 }
 
 #[test]
