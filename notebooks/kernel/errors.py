@@ -21,6 +21,9 @@ LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace =
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
                 re.DOTALL), LOAD),
+    (re.compile("types differ in mutability"),
+     "What is called here changes the value: write `&mut` in the place of `&`, as in `fit(&mut model, ...)`, and `let mut` "
+     "where the variable is made."),
     # Such a text ends behind the cell, so that evcxr does not say where it begins.
     (re.compile("unterminated double quote string"),
      'A `"` in this cell has no partner: from there on, the editor shows code in the colour of text.'),

@@ -59,10 +59,11 @@ class TestErrors(unittest.TestCase):
             self.assertNotIn("memory", said)
         self.assertIn("memory", died("signal: 9 (SIGKILL)"))
 
-    def test_a_text_without_an_end_is_looked_for(self):
-        one = cell(errors=[{"evalue": "", "traceback": ["[E0765] Error: unterminated double quote string"]}],
-                   number=1, prepared=SimpleNamespace(inserted=[]))
-        self.assertIn('`"` in this cell has no partner', "\n".join(errors.of(one, Output(""), False)["traceback"]))
+    def test_what_the_compiler_leaves_out_is_added(self):
+        for said, hint in [("[E0765] Error: unterminated double quote string", '`"` in this cell has no partner'),
+                           ("[E0308] Error: mismatched types\n types differ in mutability", "`fit(&mut model, ...)`")]:
+            one = cell(errors=[{"evalue": "", "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))
+            self.assertIn(hint, "\n".join(errors.of(one, Output(""), False)["traceback"]))
 
     def test_a_variable_that_a_dependency_cost(self):
         told = errors.with_reason("one\nThe type of the variable counter was redefined, so was lost.\ntwo")
