@@ -133,12 +133,20 @@ impl Profile {
 }
 
 impl Model {
-    /// Shows the layers, and what training has reached, as the value of a notebook cell.
+    /// Shows the layers, what training has reached, and what is frozen, as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        let state = state(&self.history());
-        match self.spec().summary() {
+        let mut state = state(&self.history());
+        if let Ok(frozen) = self.frozen_names()
+            && !frozen.is_empty()
+        {
+            state += &format!(" Frozen: {}.", frozen.join(", "));
+        }
+        match self.summary() {
             Ok(summary) => emit(&[
-                ("text/html", &format!("{}<p>{state}</p>", summary.to_html())),
+                (
+                    "text/html",
+                    &format!("{}<p>{}</p>", summary.to_html(), escape(&state)),
+                ),
                 ("text/plain", &format!("{summary}\n{state}")),
             ]),
             Err(error) => emit(&[("text/plain", &error.to_string())]),

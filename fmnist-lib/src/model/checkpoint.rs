@@ -181,7 +181,7 @@ impl Model {
                 format!("{difference}; load_weights takes the weights alone"),
             ));
         }
-        let frozen = self.named(frozen.iter().map(String::as_str));
+        let frozen = self.named(&frozen);
         let frozen = frozen.map_err(|error| refused(path, error))?;
         // Only now that all is there does anything change.
         self.apply_frozen(&frozen)?;

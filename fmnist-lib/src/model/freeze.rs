@@ -10,8 +10,8 @@ use crate::nn::Operation;
 use crate::optim::OptimizerState;
 
 impl Model {
-    /// Keeps the weights of `layers` as they are, and lets all others learn: Keras's `layer.trainable = False`. The
-    /// name of branches stands for all layers in them. With an empty list all layers learn again.
+    /// Keeps the weights of `layers` as they are: Keras's `layer.trainable = False`. What was frozen before stays so. The
+    /// name of branches stands for all layers in them.
     ///
     /// Batch normalisation that is frozen works as in evaluation, by its moving means, and dropout still drops, as in
     /// Keras. Layers at the head of a network cost no backward pass while they are frozen.
@@ -25,24 +25,42 @@ impl Model {
     /// let mut model = two_layer().build(42)?;
     /// model.freeze(["Conv2D-1", "Conv2D-2"])?;
     /// assert_eq!(model.summary()?.not_trainable(), 320 + 18_496);
+    /// model.unfreeze(["Conv2D-2"])?;
+    /// assert_eq!(model.summary()?.not_trainable(), 320);
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// When the network has no layer of a name; nothing changes then.
-    pub fn freeze<'a>(&mut self, layers: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let frozen = self.named(layers)?;
-        self.set_frozen(&frozen)
+    pub fn freeze(&mut self, layers: impl IntoIterator<Item: AsRef<str>>) -> Result<()> {
+        let layers = self.named(layers)?;
+        self.set_frozen(|at, is_frozen| is_frozen || layers[at])
     }
 
-    /// As [`freeze`](Self::freeze), of all layers but these: `freeze_all_but(["Output"])` trains the last layer alone.
+    /// Lets these layers learn again.
     ///
     /// # Errors
-    /// As for `freeze`.
-    pub fn freeze_all_but<'a>(&mut self, layers: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let learning = self.named(layers)?;
-        let frozen: Vec<bool> = learning.iter().map(|learns| !learns).collect();
-        self.set_frozen(&frozen)
+    /// As for [`freeze`](Self::freeze).
+    pub fn unfreeze(&mut self, layers: impl IntoIterator<Item: AsRef<str>>) -> Result<()> {
+        let layers = self.named(layers)?;
+        self.set_frozen(|at, is_frozen| is_frozen && !layers[at])
+    }
+
+    /// Lets all layers learn again.
+    ///
+    /// # Errors
+    /// Never, as the network has been built.
+    pub fn unfreeze_all(&mut self) -> Result<()> {
+        self.set_frozen(|_, _| false)
+    }
+
+    /// Freezes all layers but these, which learn: `freeze_all_but(["Output"])` trains the last layer alone.
+    ///
+    /// # Errors
+    /// As for [`freeze`](Self::freeze).
+    pub fn freeze_all_but(&mut self, layers: impl IntoIterator<Item: AsRef<str>>) -> Result<()> {
+        let layers = self.named(layers)?;
+        self.set_frozen(|at, _| !layers[at])
     }
 
     /// Takes over the weights of `layers` from another network, which has layers of these names and shapes. Then
@@ -69,10 +87,10 @@ impl Model {
     ///
     /// # Errors
     /// When one of the networks has no layer of a name, or its weights are others; nothing changes then.
-    pub fn copy_weights<'a>(
+    pub fn copy_weights(
         &mut self,
         from: &Self,
-        layers: impl IntoIterator<Item = &'a str>,
+        layers: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<()> {
         let wanted = self.named(layers)?;
         let mut values = self.snapshot()?;
@@ -149,7 +167,7 @@ impl Model {
         let frozen = self.weights.iter().any(|weight| weight.frozen);
         if frozen && !self.weights.iter().any(super::NamedWeight::learns) {
             return Err(Error::Invalid(format!(
-                "all layers of model {} are frozen, so that nothing would learn: name fewer of them in Model::freeze",
+                "all layers of model {} are frozen, so that nothing would learn: let some learn again by Model::unfreeze",
                 self.spec.name()
             )));
         }
@@ -157,7 +175,7 @@ impl Model {
     }
 
     /// The names of the frozen layers.
-    pub(super) fn frozen_names(&self) -> Result<Vec<String>> {
+    pub(crate) fn frozen_names(&self) -> Result<Vec<String>> {
         let placed = self.spec.place()?;
         let pairs = placed.iter().zip(self.frozen_layers()?);
         let frozen = pairs.filter(|(_, frozen)| *frozen);
@@ -165,10 +183,11 @@ impl Model {
     }
 
     /// For each layer, whether it is one of these.
-    pub(super) fn named<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<bool>> {
+    pub(super) fn named(&self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<Vec<bool>> {
         let placed = self.spec.place()?;
         let mut found = vec![false; placed.len()];
         for name in names {
+            let name = name.as_ref();
             let Some(at) = placed.iter().position(|layer| layer.name == name) else {
                 let names: Vec<&str> = placed.iter().map(|layer| layer.name.as_str()).collect();
                 return Err(Error::Invalid(format!(
@@ -187,15 +206,17 @@ impl Model {
         Ok(found)
     }
 
-    fn set_frozen(&mut self, frozen: &[bool]) -> Result<()> {
+    /// `frozen` says of a layer, which is frozen so far or is not, whether it is to be.
+    fn set_frozen(&mut self, frozen: impl Fn(usize, bool) -> bool) -> Result<()> {
+        let before = self.frozen_layers()?;
         let placed = self.spec.place()?;
-        let with_weights = placed.iter().zip(frozen);
+        let layers = placed.iter().zip(&before).enumerate();
         // A layer without weights has nothing to keep.
-        let frozen: Vec<bool> = with_weights
-            .map(|(layer, frozen)| *frozen && !layer.weights.is_empty())
+        let after: Vec<bool> = layers
+            .map(|(at, (layer, &before))| frozen(at, before) && !layer.weights.is_empty())
             .collect();
-        if self.frozen_layers()? != frozen {
-            self.apply_frozen(&frozen)?;
+        if before != after {
+            self.apply_frozen(&after)?;
             self.begin_anew();
         }
         Ok(())

@@ -53,7 +53,11 @@ fn frozen_layers_stay_as_they_are_and_the_others_learn() {
         &["norm", "output"],
         &["stem", "norm", "block"],
     ] {
-        model.freeze(frozen.iter().copied()).unwrap();
+        model.unfreeze(all).unwrap();
+        // One after the other: each adds to what is frozen.
+        for layer in frozen {
+            model.freeze([layer.to_string()]).unwrap();
+        }
         let learning: Vec<&str> = all
             .into_iter()
             .filter(|layer| !frozen.contains(layer))
@@ -70,7 +74,7 @@ fn frozen_layers_stay_as_they_are_and_the_others_learn() {
     assert_eq!(model.history().epochs.len(), 9);
     // Keras: 80 + 32 + 576 + 32 parameters of the base, of which 16 and 16 are moving means.
     assert_eq!(model.summary().unwrap().not_trainable(), 80 + 32 + 576 + 32);
-    model.freeze([]).unwrap();
+    model.unfreeze_all().unwrap();
     assert_eq!(model.summary().unwrap(), model.spec().summary().unwrap());
     let before = of(&model, &["stem"]);
     fit(&mut model, &data, None, quiet(1)).unwrap();
@@ -141,7 +145,7 @@ fn what_is_frozen_goes_on_with_the_run() {
     // Other layers, another run.
     let mut other = frozen();
     kill_in(2, &mut other, config(), &data, &validation);
-    other.freeze([]).unwrap();
+    other.unfreeze_all().unwrap();
     let refused = finish(&mut other, &data, &validation)
         .unwrap_err()
         .to_string();
@@ -229,7 +233,7 @@ fn what_cannot_learn_is_refused() {
         "{refused}"
     );
     assert_eq!(model.summary().unwrap(), model.spec().summary().unwrap());
-    model.freeze_all_but([]).unwrap();
+    model.freeze_all_but([""; 0]).unwrap();
     let refused = fit(&mut model, &striped(20, 1), None, quiet(1));
     assert!(
         matches!(&refused, Err(Error::Invalid(told)) if told.contains("nothing would learn")),
