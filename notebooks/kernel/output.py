@@ -11,7 +11,8 @@ import time
 import errors
 
 PAUSE = 0.1  # seconds between two messages with text
-PANIC = 0.5  # seconds for which a panic on stderr may become the error of its cell
+WORDS = 0.3  # seconds for which what was said on stderr may become the error of its cell
+PANIC = 0.5  # the same of a panic, whose functions are looked up while it is being written
 MOST = 20_000_000  # characters that a cell may print; a page with more becomes useless
 
 
@@ -57,15 +58,15 @@ class Output:
         now = time.monotonic()
         for name, text in self.streams.items():
             if text.held and now >= text.due:
-                self.publish_text(name, self.before_panic(text, now) if name == "stderr" else text.take())
+                self.publish_text(name, self.before_error(text, now) if name == "stderr" else text.take())
 
-    def before_panic(self, text, now):
+    def before_error(self, text, now):
         """What may be shown of stderr while a cell may still end with it."""
-        if self.cells.running and now < text.changed + PANIC:
-            start = errors.start_of_panic(text.held)
-            if start is not None:
-                return text.take(start)
-        return text.take()
+        if not self.cells.running:
+            return text.take()
+        size = text.older_than(now - WORDS)
+        start = errors.start_of_panic(text.held) if now < text.changed + PANIC else None
+        return text.take(size if start is None else min(size, start))
 
     def publish_text(self, name, text):
         if name == "stderr":
@@ -147,6 +148,7 @@ class Text:
     def __init__(self):
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.held, self.due, self.changed = "", 0, 0
+        self.came = []  # when what is held came, and how long it was with that
         self.begin()
 
     def begin(self):
@@ -161,10 +163,16 @@ class Text:
             self.due = max(self.due, time.monotonic() + PAUSE / 10)
         self.held += text[:room] if room < len(text) else text
         self.changed = time.monotonic()
+        self.came.append((self.changed, len(self.held)))
+
+    def older_than(self, moment):
+        """How much of what is held came before that."""
+        return max((length for came, length in self.came if came <= moment), default=0)
 
     def take(self, size=None, last=False):
         size = len(self.held) if size is None else size
         text, self.held = self.held[:size], self.held[size:]
+        self.came = [(came, length - size) for came, length in self.came if length > size]
         self.due = time.monotonic() + PAUSE
         if last:
             text += self.decoder.decode(b"", True)
