@@ -1,9 +1,7 @@
 //! Which layers learn, and what they begin with.
 
-use std::mem::take;
-
 use super::place::Placed;
-use super::{Log, Model, plan_on};
+use super::{Model, NamedWeight, plan_on};
 use crate::error::{Error, Result};
 use crate::model::Summary;
 use crate::nn::Operation;
@@ -113,11 +111,7 @@ impl Model {
     }
 
     /// The weights of the layer of this network, placed as `placed`, that is like `wanted` of another one.
-    fn weights_like(
-        &self,
-        placed: &[Placed<'_>],
-        wanted: &Placed<'_>,
-    ) -> Result<&[super::NamedWeight]> {
+    fn weights_like(&self, placed: &[Placed<'_>], wanted: &Placed<'_>) -> Result<&[NamedWeight]> {
         let before = placed.iter().take_while(|layer| layer.name != wanted.name);
         let first: usize = before.map(|layer| layer.weights.len()).sum();
         let shapes = |layer: &Placed<'_>| -> Vec<(&str, Vec<usize>)> {
@@ -154,7 +148,8 @@ impl Model {
     /// Never, as the network has been built.
     pub fn summary(&self) -> Result<Summary> {
         let mut summary = self.spec.summary()?;
-        for (row, frozen) in summary.rows.iter_mut().zip(self.frozen_layers()?) {
+        let frozen = self.frozen_layers(&self.spec.place()?);
+        for (row, frozen) in summary.rows.iter_mut().zip(frozen) {
             if frozen {
                 row.not_trainable = row.parameters;
             }
@@ -165,7 +160,7 @@ impl Model {
     /// Refuses to train a network in which nothing learns.
     pub(crate) fn check_learns(&self) -> Result<()> {
         let frozen = self.weights.iter().any(|weight| weight.frozen);
-        if frozen && !self.weights.iter().any(super::NamedWeight::learns) {
+        if frozen && !self.weights.iter().any(NamedWeight::learns) {
             return Err(Error::Invalid(format!(
                 "all layers of model {} are frozen, so that nothing would learn: let some learn again by Model::unfreeze",
                 self.spec.name()
@@ -177,7 +172,7 @@ impl Model {
     /// The names of the frozen layers.
     pub(crate) fn frozen_names(&self) -> Result<Vec<String>> {
         let placed = self.spec.place()?;
-        let pairs = placed.iter().zip(self.frozen_layers()?);
+        let pairs = placed.iter().zip(self.frozen_layers(&placed));
         let frozen = pairs.filter(|(_, frozen)| *frozen);
         Ok(frozen.map(|(layer, _)| layer.name.clone()).collect())
     }
@@ -208,8 +203,8 @@ impl Model {
 
     /// `frozen` says of a layer, which is frozen so far or is not, whether it is to be.
     fn set_frozen(&mut self, frozen: impl Fn(usize, bool) -> bool) -> Result<()> {
-        let before = self.frozen_layers()?;
         let placed = self.spec.place()?;
+        let before = self.frozen_layers(&placed);
         let layers = placed.iter().zip(&before).enumerate();
         // A layer without weights has nothing to keep.
         let after: Vec<bool> = layers
@@ -225,41 +220,27 @@ impl Model {
     pub(super) fn apply_frozen(&mut self, frozen: &[bool]) -> Result<()> {
         let placed = self.spec.place()?;
         self.plan = plan_on(&self.device, &self.spec.input, &placed, frozen);
-        let of_weights = placed.iter().zip(frozen).flat_map(of_each_weight);
-        for (weight, &frozen) in self.weights.iter_mut().zip(of_weights) {
-            weight.frozen = frozen;
+        let mut weights = self.weights.iter_mut();
+        for (layer, &frozen) in placed.iter().zip(frozen) {
+            let own = weights.by_ref().take(layer.weights.len());
+            own.for_each(|weight| weight.frozen = frozen);
         }
         Ok(())
     }
 
-    /// For each layer, whether it has weights that are frozen.
-    pub(super) fn frozen_layers(&self) -> Result<Vec<bool>> {
-        let placed = self.spec.place()?;
+    /// For each layer of this network, placed as `placed`, whether it has weights that are frozen.
+    pub(super) fn frozen_layers(&self, placed: &[Placed<'_>]) -> Vec<bool> {
         let mut weights = self.weights.iter();
         let of_layer = |layer: &Placed<'_>| {
-            let own: Vec<bool> = weights
-                .by_ref()
-                .take(layer.weights.len())
-                .map(|it| it.frozen)
-                .collect();
-            own.contains(&true)
+            let own = weights.by_ref().take(layer.weights.len());
+            own.fold(false, |any, weight| any | weight.frozen)
         };
-        Ok(placed.iter().map(of_layer).collect())
+        placed.iter().map(of_layer).collect()
     }
 
     /// Other weights learn, or other values are there, than what the optimiser and the run have known.
     fn begin_anew(&mut self) {
         self.optimizer = OptimizerState::default();
-        self.log = Log {
-            history: take(&mut self.log.history),
-            ..Log::default()
-        };
+        self.log.forget_run();
     }
-}
-
-/// What is known of a layer, for each of its weights.
-fn of_each_weight<'a, T>(
-    (layer, known): (&Placed<'_>, &'a T),
-) -> impl Iterator<Item = &'a T> + use<'a, T> {
-    std::iter::repeat_n(known, layer.weights.len())
 }

@@ -187,13 +187,9 @@ impl Model {
                 statistics.extend(weights.last().cloned());
             }
         }
-        let scores = forward_by_layers(
-            &self.spec.place()?,
-            input,
-            &weights,
-            &self.frozen_layers()?,
-            Some(step),
-        )?;
+        let placed = self.spec.place()?;
+        let frozen = self.frozen_layers(&placed);
+        let scores = forward_by_layers(&placed, input, &weights, &frozen, Some(step))?;
         Ok((scores, Statistics(statistics)))
     }
 

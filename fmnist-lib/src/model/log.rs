@@ -29,12 +29,17 @@ impl Log {
             config,
             epochs_before: self.history.epochs.len(),
         };
+        self.forget_run();
+        self.run = Some(plan.clone());
+        plan
+    }
+
+    /// Leaves nothing but the history.
+    pub(crate) fn forget_run(&mut self) {
         *self = Self {
             history: take(&mut self.history),
-            run: Some(plan.clone()),
             ..Self::default()
         };
-        plan
     }
 }
 

@@ -71,10 +71,16 @@ impl Model {
     /// than the CPU, where Candle computes it. [`Error::Interrupted`] on Ctrl-C or a notebook's Stop.
     pub fn profile(&self, images: &Dataset) -> Result<Profile> {
         self.check_images(images)?;
-        let Some(plan) = self.plan.as_ref().filter(|_| !images.is_empty()) else {
+        if images.is_empty() {
             return Err(Error::Invalid(
-                "a profile needs images, and a network with something to compute on the CPU".into(),
+                "a profile needs images: there are none here".into(),
             ));
+        }
+        let Some(plan) = &self.plan else {
+            return Err(Error::Invalid(format!(
+                "model {} has no kernels to profile: it computes nothing, or it is not on the CPU",
+                self.spec.name()
+            )));
         };
         let indices: Vec<usize> = (0..images.len()).collect();
         let (input, _) = batch(images, &indices, self.spec.input_scaling(), &self.device)?;

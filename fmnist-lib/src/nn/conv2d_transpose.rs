@@ -1,12 +1,11 @@
 use candle_core::Tensor;
-use fmnist_kernels::{TransposedConv, WindowConv, Windows};
+use fmnist_kernels::{Gradients, Isa, TransposedConv, WindowConv, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{convolution_settings, kernel_and_bias};
-use super::ending::Ending;
+use super::convolution::{Sums, SumsStage, convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed};
-use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::stage::{Place, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, image_shape, without_batch};
 use crate::error::Result;
 
@@ -152,48 +151,34 @@ fn spread(images: &Tensor, dimension: usize, stride: usize) -> Result<Tensor> {
     Ok(whole.narrow(dimension, 0, (side - 1) * stride + 1)?)
 }
 
-#[derive(Debug)]
-struct TransposeStage {
-    kernel: TransposedConv,
-    ending: Ending,
-}
-
 impl Conv2dTranspose {
     pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
-        Some(Staged::alone(TransposeStage {
-            kernel: TransposedConv(WindowConv {
-                windows: placed(self.windows(place.inputs[0])),
-                outputs: place.inputs[0][2],
-            }),
-            ending: Ending::apart(self.activation),
-        }))
+        let kernel = TransposedConv(WindowConv {
+            windows: placed(self.windows(place.inputs[0])),
+            outputs: place.inputs[0][2],
+        });
+        Some(SumsStage::staged(kernel, self.activation))
     }
 }
 
-impl Stage for TransposeStage {
-    fn kernel(&self) -> &'static str {
-        "matrix product, added window by window"
+impl Sums for TransposedConv {
+    const KERNEL: &'static str = "matrix product, added window by window";
+
+    fn outputs(&self) -> usize {
+        self.0.windows.channels
     }
 
-    fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        pass.weights.read(|w| {
-            let filters = self.kernel.0.windows.channels;
-            let none = vec![0.0; if w.len() > 1 { 0 } else { filters }];
-            let bias = w.get(1).copied().unwrap_or(&none);
-            self.kernel
-                .forward(pass.isa, pass.inputs[0], w[0], bias, pass.output);
-        })?;
-        self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
-        Ok(())
+    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+        self.forward(isa, x, weights, bias, y);
     }
 
-    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
-        self.ending
-            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
-        pass.fill(|pass, dy, w, into| {
-            let (x, wants_inputs) = (pass.inputs[0], pass.wants_inputs);
-            self.kernel
-                .backward(pass.isa, x, w[0], dy, wants_inputs, into);
-        })
+    fn gradients(
+        &self,
+        isa: Isa,
+        [x, weights, dy]: [&[f32]; 3],
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) {
+        self.backward(isa, x, weights, dy, wants_input, gradients);
     }
 }

@@ -1,12 +1,11 @@
 use candle_core::Tensor;
-use fmnist_kernels::{Depthwise, Windows};
+use fmnist_kernels::{Depthwise, Gradients, Isa, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{convolution_settings, kernel_and_bias};
-use super::ending::Ending;
+use super::convolution::{Sums, SumsStage, convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
-use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::stage::{Place, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
 use crate::error::Result;
 
@@ -81,46 +80,34 @@ impl Layer for DepthwiseConv2d {
     }
 }
 
-#[derive(Debug)]
-struct DepthwiseStage {
-    kernel: Depthwise,
-    ending: Ending,
-}
-
 impl DepthwiseConv2d {
     pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
-        Some(Staged::alone(DepthwiseStage {
-            kernel: Depthwise {
-                windows: placed(self.windows(self.kernel_size, place.inputs[0])),
-                multiplier: self.multiplier,
-            },
-            ending: Ending::apart(self.activation),
-        }))
+        let kernel = Depthwise {
+            windows: placed(self.windows(self.kernel_size, place.inputs[0])),
+            multiplier: self.multiplier,
+        };
+        Some(SumsStage::staged(kernel, self.activation))
     }
 }
 
-impl Stage for DepthwiseStage {
-    fn kernel(&self) -> &'static str {
-        "depthwise, plain loops"
+impl Sums for Depthwise {
+    const KERNEL: &'static str = "depthwise, plain loops";
+
+    fn outputs(&self) -> usize {
+        self.windows.channels * self.multiplier
     }
 
-    fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        pass.weights.read(|w| {
-            let outputs = self.kernel.windows.channels * self.kernel.multiplier;
-            let none = vec![0.0; if w.len() > 1 { 0 } else { outputs }];
-            let bias = w.get(1).copied().unwrap_or(&none);
-            self.kernel.forward(pass.inputs[0], w[0], bias, pass.output);
-        })?;
-        self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
-        Ok(())
+    fn sums(&self, _: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+        self.forward(x, weights, bias, y);
     }
 
-    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
-        self.ending
-            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
-        pass.fill(|pass, dy, w, into| {
-            self.kernel
-                .backward(pass.inputs[0], w[0], dy, pass.wants_inputs, into);
-        })
+    fn gradients(
+        &self,
+        _: Isa,
+        [x, weights, dy]: [&[f32]; 3],
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) {
+        self.backward(x, weights, dy, wants_input, gradients);
     }
 }

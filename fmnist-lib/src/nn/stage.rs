@@ -135,6 +135,18 @@ impl Weights<'_> {
     pub(crate) fn read<R>(self, read: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
         Ok(f32_slices(self.0, read)?)
     }
+
+    /// As [`read`](Self::read), of a kernel and the bias of its `outputs`: zeros where the layer has none.
+    pub(crate) fn with_bias<R>(
+        self,
+        outputs: usize,
+        read: impl FnOnce(&[f32], &[f32]) -> R,
+    ) -> Result<R> {
+        self.read(|weights| match weights.get(1) {
+            Some(bias) => read(weights[0], bias),
+            None => read(weights[0], &vec![0.0; outputs]),
+        })
+    }
 }
 
 /// What the forward pass of a stage leaves for its backward pass, besides inputs and output. Used again

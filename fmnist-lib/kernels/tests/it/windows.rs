@@ -112,6 +112,70 @@ fn convolutions_agree_with_plain_loops() {
     }
 }
 
+/// Is told the places of an input, a weight and a sum.
+type Visit<'a> = dyn FnMut(usize, usize, usize) + 'a;
+
+/// Any convolution whose kernel gives the sums alone: its operands, and which of them each product has.
+struct Sums<'a> {
+    name: String,
+    x: Vec<f32>,
+    weights: Vec<f32>,
+    bias: Vec<f32>,
+    dy: Vec<f32>,
+    /// Tells its argument of each product.
+    products: &'a dyn Fn(&mut Visit<'_>),
+}
+
+impl<'a> Sums<'a> {
+    /// Of so many values.
+    fn new(
+        name: String,
+        [x, weights, bias, dy]: [usize; 4],
+        products: &'a dyn Fn(&mut Visit<'_>),
+    ) -> Self {
+        Self {
+            name,
+            x: numbers(x, 1, 1e-6),
+            weights: numbers(weights, 2, 1e-6),
+            bias: numbers(bias, 3, 1e-6),
+            dy: numbers(dy, 4, 1e-6),
+            products,
+        }
+    }
+
+    fn check(
+        &self,
+        forward: impl Fn(Isa, &Self, &mut Vec<f32>),
+        backward: impl Fn(Isa, &Self, bool, &mut Gradients),
+    ) {
+        let (x, weights, bias, dy) = (&self.x, &self.weights, &self.bias, &self.dy);
+        let outputs = bias.len();
+        let mut sums: Vec<f64> = (0..dy.len()).map(|at| bias[at % outputs].into()).collect();
+        let mut expected = (
+            vec![0.0; x.len()],
+            vec![0.0; weights.len()],
+            vec![0.0; outputs],
+        );
+        (self.products)(&mut |x_at, w_at, y_at| {
+            sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
+            expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
+            expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
+        });
+        dy.iter()
+            .enumerate()
+            .for_each(|(at, dy)| expected.2[at % outputs] += f64::from(*dy));
+        for isa in Isa::available() {
+            check_passes(
+                &format!("{}, {isa:?}", self.name),
+                |y| forward(isa, self, y),
+                |input, g| backward(isa, self, input, g),
+                &sums,
+                &expected,
+            );
+        }
+    }
+}
+
 #[test]
 fn transposed_convolutions_agree_with_plain_loops() {
     for (n, channels, inputs) in [(3, 1, 6), (2, 3, 17), (5, 16, 32), (37, 2, 3)] {
@@ -120,39 +184,25 @@ fn transposed_convolutions_agree_with_plain_loops() {
                 windows,
                 outputs: inputs,
             });
-            let x = numbers(n * windows.count() * inputs, 1, 1e-6);
             let taps = windows.window[0] * windows.window[1];
-            let weights = numbers(taps * channels * inputs, 2, 1e-6);
-            let bias = numbers(channels, 3, 1e-6);
-            let count = n * windows.input_len();
-            let dy = numbers(count, 4, 1e-6);
-            let mut sums: Vec<f64> = (0..count).map(|at| bias[at % channels].into()).collect();
-            let mut expected = (
-                vec![0.0; x.len()],
-                vec![0.0; weights.len()],
-                vec![0.0; channels],
+            let sizes = [
+                n * windows.count() * inputs,
+                taps * channels * inputs,
+                channels,
+                n * windows.input_len(),
+            ];
+            let products = |visit: &mut Visit<'_>| {
+                pixels(&windows, n, |window, pixel, tap| {
+                    for (p, q) in (0..channels).flat_map(|p| (0..inputs).map(move |q| (p, q))) {
+                        let w_at = (tap * channels + p) * inputs + q;
+                        visit(window * inputs + q, w_at, pixel * channels + p);
+                    }
+                });
+            };
+            Sums::new(format!("{layer:?}, {n} images"), sizes, &products).check(
+                |isa, s, y| layer.forward(isa, &s.x, &s.weights, &s.bias, y),
+                |isa, s, input, g| layer.backward(isa, &s.x, &s.weights, &s.dy, input, g),
             );
-            pixels(&windows, n, |window, pixel, tap| {
-                for (p, q) in (0..channels).flat_map(|p| (0..inputs).map(move |q| (p, q))) {
-                    let w_at = (tap * channels + p) * inputs + q;
-                    let (x_at, y_at) = (window * inputs + q, pixel * channels + p);
-                    sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
-                    expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
-                    expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
-                }
-            });
-            dy.iter()
-                .enumerate()
-                .for_each(|(at, dy)| expected.2[at % channels] += f64::from(*dy));
-            for isa in Isa::available() {
-                check_passes(
-                    &format!("{layer:?}, {n} images, {isa:?}"),
-                    |y| layer.forward(isa, &x, &weights, &bias, y),
-                    |input, g| layer.backward(isa, &x, &weights, &dy, input, g),
-                    &sums,
-                    &expected,
-                );
-            }
         }
     }
 }
@@ -172,40 +222,30 @@ fn grouped_convolutions_agree_with_plain_loops() {
                 outputs,
                 groups,
             };
-            let x = numbers(n * windows.input_len(), 1, 1e-6);
-            let weights = numbers(layer.weights_len(), 2, 1e-6);
-            let bias = numbers(outputs, 3, 1e-6);
-            let count = n * windows.count() * outputs;
-            let dy = numbers(count, 4, 1e-6);
-            let mut sums: Vec<f64> = (0..count).map(|at| bias[at % outputs].into()).collect();
-            let mut expected = (
-                vec![0.0; x.len()],
-                vec![0.0; weights.len()],
-                vec![0.0; outputs],
-            );
+            let sizes = [
+                n * windows.input_len(),
+                layer.weights_len(),
+                outputs,
+                n * windows.count() * outputs,
+            ];
             let of_group = channels / groups;
-            pixels(&windows, n, |window, pixel, tap| {
-                for (p, q) in (0..of_group).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
-                    let group = q / (outputs / groups);
-                    let x_at = pixel * channels + group * of_group + p;
-                    let (w_at, y_at) = ((tap * of_group + p) * outputs + q, window * outputs + q);
-                    sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
-                    expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
-                    expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
-                }
-            });
-            dy.iter()
-                .enumerate()
-                .for_each(|(at, dy)| expected.2[at % outputs] += f64::from(*dy));
-            for isa in Isa::available() {
-                check_passes(
-                    &format!("{layer:?}, {n} images, {isa:?}"),
-                    |y| layer.forward(isa, &x, &weights, &bias, y),
-                    |input, g| layer.backward(isa, &x, &weights, &dy, input, g),
-                    &sums,
-                    &expected,
-                );
-            }
+            let products = |visit: &mut Visit<'_>| {
+                pixels(&windows, n, |window, pixel, tap| {
+                    for (p, q) in (0..of_group).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
+                        let group = q / (outputs / groups);
+                        let x_at = pixel * channels + group * of_group + p;
+                        visit(
+                            x_at,
+                            (tap * of_group + p) * outputs + q,
+                            window * outputs + q,
+                        );
+                    }
+                });
+            };
+            Sums::new(format!("{layer:?}, {n} images"), sizes, &products).check(
+                |isa, s, y| layer.forward(isa, &s.x, &s.weights, &s.bias, y),
+                |isa, s, input, g| layer.backward(isa, &s.x, &s.weights, &s.dy, input, g),
+            );
         }
     }
 }
@@ -219,35 +259,24 @@ fn depthwise_convolutions_agree_with_plain_loops() {
                 multiplier,
             };
             let outputs = channels * multiplier;
-            let x = numbers(n * windows.input_len(), 1, 1e-6);
             let taps = windows.window[0] * windows.window[1];
-            let (weights, bias) = (numbers(taps * outputs, 2, 1e-6), numbers(outputs, 3, 1e-6));
-            let count = n * windows.count() * outputs;
-            let dy = numbers(count, 4, 1e-6);
-            let mut sums: Vec<f64> = (0..count).map(|at| bias[at % outputs].into()).collect();
-            let mut expected = (
-                vec![0.0; x.len()],
-                vec![0.0; weights.len()],
-                vec![0.0; outputs],
-            );
-            pixels(&windows, n, |window, pixel, tap| {
-                for q in 0..outputs {
-                    let (x_at, w_at) = (pixel * channels + q / multiplier, tap * outputs + q);
-                    let y_at = window * outputs + q;
-                    sums[y_at] += f64::from(x[x_at]) * f64::from(weights[w_at]);
-                    expected.0[x_at] += f64::from(weights[w_at]) * f64::from(dy[y_at]);
-                    expected.1[w_at] += f64::from(x[x_at]) * f64::from(dy[y_at]);
-                }
-            });
-            dy.iter()
-                .enumerate()
-                .for_each(|(at, dy)| expected.2[at % outputs] += f64::from(*dy));
-            check_passes(
-                &format!("{layer:?}, {n} images"),
-                |y| layer.forward(&x, &weights, &bias, y),
-                |input, g| layer.backward(&x, &weights, &dy, input, g),
-                &sums,
-                &expected,
+            let sizes = [
+                n * windows.input_len(),
+                taps * outputs,
+                outputs,
+                n * windows.count() * outputs,
+            ];
+            let products = |visit: &mut Visit<'_>| {
+                pixels(&windows, n, |window, pixel, tap| {
+                    for q in 0..outputs {
+                        let x_at = pixel * channels + q / multiplier;
+                        visit(x_at, tap * outputs + q, window * outputs + q);
+                    }
+                });
+            };
+            Sums::new(format!("{layer:?}, {n} images"), sizes, &products).check(
+                |_, s, y| layer.forward(&s.x, &s.weights, &s.bias, y),
+                |_, s, input, g| layer.backward(&s.x, &s.weights, &s.dy, input, g),
             );
         }
     }

@@ -1,4 +1,3 @@
-mod grouped;
 mod op;
 mod stage;
 

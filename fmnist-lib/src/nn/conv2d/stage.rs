@@ -1,9 +1,12 @@
 //! The convolution as a stage of a plan.
 
-use fmnist_kernels::{self as kernels, Conv, ConvPool, WindowConv, Windows};
+use fmnist_kernels::{
+    self as kernels, Conv, ConvPool, Gradients, GroupedConv, Isa, WindowConv, Windows,
+};
 
 use super::Conv2d;
 use crate::error::Result;
+use crate::nn::convolution::{Sums, SumsStage};
 use crate::nn::ending::{Ending, StageDropout};
 use crate::nn::sliding::placed;
 use crate::nn::stage::{Backward, Forward, Place, Stage, Staged};
@@ -41,7 +44,12 @@ impl Conv2d {
     pub(in crate::nn) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
         let windows = placed(self.windows(self.kernel_size, place.inputs[0]));
         if self.groups > 1 {
-            return Some(self.grouped(windows));
+            let kernel = GroupedConv {
+                windows,
+                outputs: self.filters,
+                groups: self.groups,
+            };
+            return Some(SumsStage::staged(kernel, self.activation));
         }
         if let Some(staged) = self.with_pool(place, &windows) {
             return Some(staged);
@@ -109,12 +117,10 @@ macro_rules! conv_stage {
 
             fn forward(&self, pass: Forward<'_>) -> Result<()> {
                 let activation = self.ending.begin(pass.images, pass.step, &mut pass.kept.bits);
-                pass.weights.read(|w| {
-                    let none = vec![0.0; if w.len() > 1 { 0 } else { self.filters }];
-                    let bias = w.get(1).copied().unwrap_or(&none);
+                pass.weights.with_bias(self.filters, |weights, bias| {
                     let operands = kernels::Forward {
                         x: pass.inputs[0],
-                        weights: w[0],
+                        weights,
                         bias,
                         activation,
                     };
@@ -172,5 +178,27 @@ impl Stage for ConvPoolStage {
             };
             self.kernel.backward(pass.isa, operands, into);
         })
+    }
+}
+
+impl Sums for GroupedConv {
+    const KERNEL: &'static str = "windows as a matrix product for each group";
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+        self.forward(isa, x, weights, bias, y);
+    }
+
+    fn gradients(
+        &self,
+        isa: Isa,
+        [x, weights, dy]: [&[f32]; 3],
+        wants_input: bool,
+        gradients: &mut Gradients,
+    ) {
+        self.backward(isa, x, weights, dy, wants_input, gradients);
     }
 }
