@@ -5,29 +5,24 @@ import time
 import numpy as np
 import torch
 from torch import nn
+from torch_networks import ALL
 
 images_file, labels_file, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
 torch.set_num_threads(threads)
 
 x = torch.from_numpy(np.fromfile(images_file, np.uint8).reshape(-1, 1, 28, 28).astype(np.float32) / 255)
 y = torch.from_numpy(np.fromfile(labels_file, np.uint8).astype(np.int64))
-loss_function = nn.CrossEntropyLoss()
 models = {}
 
 
 class Trained:
-    def __init__(self, layers, layout):
-        rates = {1: (0.2,), 2: (0.2, 0.25), 3: (0.25, 0.25, 0.4)}[layers]
-        net = [nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(rates[0])]
-        for i in range(1, layers):
-            net += [nn.Conv2d(16 << i, 32 << i, 3), nn.ReLU(), nn.Dropout(rates[i])]
-        flat = {1: 13 * 13 * 32, 2: 11 * 11 * 64, 3: 9 * 9 * 128}[layers]
-        net += [nn.Flatten(), nn.Linear(flat, 16 << layers), nn.ReLU()]
-        if layers == 3:
-            net.append(nn.Dropout(0.4))
-        net.append(nn.Linear(16 << layers, 10))
+    def __init__(self, name, layout):
         self.layout = layout
-        self.model = nn.Sequential(*net).to(memory_format=layout)
+        self.model = ALL[name]()
+        self.model(x[:2])  # tells lazy layers their inputs
+        self.model.to(memory_format=layout)
+        self.draws = "autoencoder" in name
+        self.loss = nn.BCELoss() if self.draws else nn.CrossEntropyLoss()
         self.adam = torch.optim.Adam(self.model.parameters(), 1e-3, fused=True)
 
     def train(self, steps, batch):
@@ -35,32 +30,35 @@ class Trained:
         order = torch.randperm(min(steps * batch, len(x)))
         right = 0
         for chosen in order.split(batch):
-            images, labels = x[chosen].to(memory_format=self.layout), y[chosen]
+            images = x[chosen].to(memory_format=self.layout)
+            targets = images if self.draws else y[chosen]
             scores = self.model(images)
-            loss = loss_function(scores, labels)
+            loss = self.loss(scores, targets)
             self.adam.zero_grad()
             loss.backward()
             self.adam.step()
-            right += (scores.argmax(1) == labels).sum()
+            if not self.draws:
+                right += (scores.argmax(1) == targets).sum()
         return len(order) / (time.perf_counter() - start)
 
 
-def fastest(layers, batch):
+def fastest(name, batch):
     """The network channels-last or channels-first, whichever trains faster on this machine."""
-    if layers not in models:
-        both = [Trained(layers, layout) for layout in (torch.channels_last, torch.contiguous_format)]
+    if name not in models:
+        models.clear()
+        both = [Trained(name, layout) for layout in (torch.channels_last, torch.contiguous_format)]
         for trained in both:
             trained.train(2, batch)
-        models[layers] = max(both, key=lambda trained: trained.train(8, batch))
-    return models[layers]
+        models[name] = max(both, key=lambda trained: trained.train(3, batch))
+    return models[name]
 
 
-def plain(layers, batch):
-    return Trained(layers, torch.channels_last)
+def plain(name, batch):
+    return Trained(name, torch.channels_last)
 
 
 print(f"> PyTorch {torch.__version__}", flush=True)
 for line in sys.stdin:
-    choose, layers, steps, batch = line.split()
-    trained = {"fastest": fastest, "plain": plain}[choose](int(layers), int(batch))
+    choose, name, steps, batch = line.split()
+    trained = {"fastest": fastest, "plain": plain}[choose](name, int(batch))
     print(f"> {trained.train(int(steps), int(batch))}", flush=True)

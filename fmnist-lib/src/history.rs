@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::files::write_csv;
-use crate::table::{Table, significant};
+use crate::support::files::write_csv;
+use crate::support::table::{Table, significant};
 
 /// One epoch as Keras's `History` would report it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

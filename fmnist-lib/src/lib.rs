@@ -4,11 +4,10 @@
 //!
 //! ```text
 //!   four IDX files          60,000 + 10,000 images of 28×28 bytes, 10 classes
-//!        │  dataset         find or download, parse, check by SHA-256; other datasets, folders of pictures
+//!        │  data            find or download, parse, check by SHA-256; other datasets, folders of pictures
 //!        ▼
 //!   Dataset (u8)
-//!        │  preprocess      random 80:20 split, shuffled and augmented batches
-//!        │  scaling         pixels / 255
+//!        │  data            random 80:20 split, shuffled and augmented batches, pixels / 255
 //!        ▼
 //!   Tensor (batch, 28, 28, 1)
 //!        │  nn, model       layers, ModelSpec (layers and branches), Model (its weights)
@@ -20,7 +19,7 @@
 //!        ▼
 //!   History                 loss and accuracy of each epoch
 //!        │  evaluate,       accuracy, confusion matrix, the report's table beside ours
-//!        │  metrics, report
+//!        │  report
 //!        ▼
 //!   Figure                  plot: curves, images, confusion; inline, SVG, PNG
 //! ```
@@ -50,46 +49,36 @@
 
 #![forbid(unsafe_code)]
 
-mod augment;
 mod config;
-mod dataset;
-mod display;
+mod data;
 mod error;
 mod evaluate;
-mod files;
 mod history;
-mod interrupt;
 mod loss;
-mod metrics;
 mod model;
 mod nn;
 mod notebook;
 mod optim;
 mod plan;
 pub mod plot;
-mod preprocess;
 mod report;
-mod scaling;
-mod schedule;
-mod seed;
-mod stored;
+mod support;
 mod sweep;
-mod table;
 mod train;
 
-pub use augment::Augmentation;
 pub use candle_core;
 pub use candle_nn;
-pub use config::{EarlyStopping, FitConfig, Verbose, quick};
-pub use dataset::{
-    CLASS_NAMES, CLASSES, Cifar10, Dataset, Emnist, FashionMnist, Kmnist, Mnist, PIXELS, SIDE,
-    TrainTest,
+pub use config::{EarlyStopping, FitConfig, Schedule, Verbose, quick};
+pub use data::{
+    Augmentation, CLASS_NAMES, CLASSES, Cifar10, Dataset, Emnist, FashionMnist, Kmnist, Mnist,
+    PIXELS, SIDE, Scaling, Split, TrainTest,
 };
 pub use error::{Error, Result};
-pub use evaluate::{Evaluation, Predictions, evaluate, mean_loss, outputs, predict};
+pub use evaluate::{
+    ConfusionMatrix, Evaluation, Predictions, evaluate, mean_loss, outputs, predict,
+};
 pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
-pub use metrics::ConfusionMatrix;
 pub use model::{
     Block, Model, ModelSpec, Profile, ProfileRow, Summary, SummaryRow, one_layer, three_layer,
     two_layer,
@@ -103,10 +92,7 @@ pub use notebook::ShowTensor;
 pub use optim::{
     Adadelta, Adagrad, Adam, AnyOptimizer, Clip, Nadam, Optimizer, RmsProp, Sgd, Update,
 };
-pub use preprocess::Split;
 pub use report::{Comparison, Outcome, REPORTED, Reported};
-pub use scaling::Scaling;
-pub use schedule::Schedule;
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
     BatchResult, Callback, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with,
@@ -114,4 +100,4 @@ pub use train::{
 };
 
 #[doc(hidden)] // for the fuzz target and the tests
-pub use dataset::{IdxContent, parse_idx};
+pub use data::{IdxContent, parse_idx};

@@ -6,17 +6,17 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use candle_core::Tensor;
 
-use crate::dataset::{Dataset, Shape, TrainTest};
-use crate::display::emit;
+use crate::data::{Dataset, Shape, TrainTest};
 use crate::error::Result;
+use crate::evaluate::ConfusionMatrix;
 use crate::evaluate::Evaluation;
 use crate::history::History;
-use crate::metrics::ConfusionMatrix;
 use crate::model::{Model, Profile, Summary, thousands};
 use crate::plot::{self, Figure, Picture};
 use crate::report::Comparison;
+use crate::support::display::emit;
+use crate::support::table::{Table, counted, escape, plural};
 use crate::sweep::SweepResults;
-use crate::table::{Table, counted, escape, plural};
 use crate::train::Run;
 
 impl Figure {

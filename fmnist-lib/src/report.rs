@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::evaluate::Evaluation;
 use crate::history::History;
-use crate::table::{distinct, mean_and_deviation};
+use crate::support::table::{distinct, mean_and_deviation};
 
 /// What the report says of one of its networks, after 50 epochs. Accuracies are fractions, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]

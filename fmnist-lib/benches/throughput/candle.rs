@@ -21,11 +21,11 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// The network with `layers` convolutions.
-    pub(crate) fn new(layers: u8) -> Result<Self> {
-        let (rates, flat, hidden_dropout): (&[f32], _, _) = match layers {
-            1 => (&[0.2], 13 * 13 * 32, 0.0),
-            2 => (&[0.2, 0.25], 11 * 11 * 64, 0.0),
+    /// The network of this name.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let (rates, flat, hidden_dropout): (&[f32], _, _) = match name {
+            "1_Layer" => (&[0.2], 13 * 13 * 32, 0.0),
+            "2_Layer" => (&[0.2, 0.25], 11 * 11 * 64, 0.0),
             _ => (&[0.25, 0.25, 0.4], 9 * 9 * 128, 0.4),
         };
         let variables = VarMap::new();
@@ -39,7 +39,7 @@ impl Stock {
             convolutions.push((layer, rate));
             inputs = outputs;
         }
-        let units = 16 << layers;
+        let units = 16 << rates.len();
         let settings = ParamsAdamW {
             weight_decay: 0.0,
             ..Default::default()

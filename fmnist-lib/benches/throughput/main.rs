@@ -14,6 +14,7 @@ mod contest;
 mod data;
 mod layers;
 mod memory;
+mod networks;
 mod peers;
 mod sample;
 mod scaling;
@@ -23,7 +24,7 @@ use std::{env, fs, thread};
 
 use clap::{Parser, ValueEnum};
 use fmnist_kernels as kernels;
-use fmnist_lib::{ModelSpec, one_layer, three_layer, two_layer};
+use networks::Network;
 
 /// Any error: the reader of the tables is a person.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -44,12 +45,12 @@ struct Options {
     /// Measurements of each figure
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Steps of 512 images in each measurement of a network
+    /// Most steps of 512 images in each measurement of a network; one that is slow has fewer
     #[arg(long, default_value_t = 47)]
     steps: usize,
-    /// Networks: 1, 2, 3 for 1_Layer, 2_Layer, 3_layer
-    #[arg(long, value_delimiter = ',', default_value = "1,2,3", value_parser = clap::value_parser!(u8).range(1..=3))]
-    models: Vec<u8>,
+    /// Networks, by name [default: all of those that a table is for]
+    #[arg(long, value_delimiter = ',')]
+    models: Vec<String>,
     /// Threads for everything measured [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
@@ -67,14 +68,16 @@ struct Options {
     bench: bool,
     /// Train this network, print the peak memory, and end
     #[arg(long, hide = true)]
-    memory_of: Option<u8>,
+    memory_of: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Section {
-    /// Images per second, beside Keras, PyTorch and stock Candle
+    /// Images per second of the report's networks, beside Keras, PyTorch and stock Candle
     Speed,
-    /// Forward and backward time of each layer
+    /// Images per second and peak memory of the zoo's networks, beside Keras and PyTorch: half an hour
+    Zoo,
+    /// Forward and backward time of each layer, of the zoo as well
     Layers,
     /// Batch sizes and threads
     Scaling,
@@ -100,12 +103,15 @@ fn main() -> ExitCode {
 }
 
 fn run(mut options: Options) -> Result<()> {
-    if let Some(layers) = options.memory_of {
-        return memory::train_and_report(layers, options.threads());
+    if let Some(name) = &options.memory_of {
+        let mut all = networks::report().into_iter().chain(networks::zoo());
+        let network = all.find(|network| network.name() == name);
+        let network = network.ok_or("there is no such network")?;
+        return memory::train_and_report(&network, options.threads());
     }
     if !options.bench {
         options.only = vec![Section::Speed];
-        options.models = vec![1];
+        options.models = vec!["1_Layer".to_owned()];
         (options.rounds, options.steps, options.no_peers) = (1, 1, true);
     }
     println!(
@@ -118,10 +124,21 @@ fn run(mut options: Options) -> Result<()> {
     );
     for section in &options.only {
         match section {
-            Section::Speed => contest::run(&options)?,
-            Section::Layers => layers::run(&options)?,
+            Section::Speed => contest::run(&options, &options.report()?, options.peers())?,
+            Section::Zoo => {
+                // Stock Candle has no kernels for most of these.
+                let peers: Vec<Peer> = options
+                    .peers()
+                    .iter()
+                    .copied()
+                    .filter(|peer| *peer != Peer::Candle)
+                    .collect();
+                contest::run(&options, &options.zoo()?, &peers)?;
+                memory::run(&options, &options.zoo()?)?;
+            }
+            Section::Layers => layers::run(&options, &options.all()?)?,
             Section::Scaling => scaling::run(&options)?,
-            Section::Memory => memory::run(&options)?,
+            Section::Memory => memory::run(&options, &options.report()?)?,
         }
     }
     println!("Load average at the end {}.", load_average());
@@ -142,14 +159,41 @@ impl Options {
         found.unwrap_or_else(|| "python3".to_owned())
     }
 
+    /// Of the report's networks, those to be measured.
+    fn report(&self) -> Result<Vec<Network>> {
+        self.chosen(networks::report())
+    }
+
+    /// Of the zoo's networks, those to be measured.
+    fn zoo(&self) -> Result<Vec<Network>> {
+        self.chosen(networks::zoo())
+    }
+
+    /// Of all networks, those to be measured.
+    fn all(&self) -> Result<Vec<Network>> {
+        self.chosen(
+            networks::report()
+                .into_iter()
+                .chain(networks::zoo())
+                .collect(),
+        )
+    }
+
+    fn chosen(&self, networks: Vec<Network>) -> Result<Vec<Network>> {
+        if self.models.is_empty() {
+            return Ok(networks);
+        }
+        let known: Vec<String> = networks.iter().map(|it| it.name().to_owned()).collect();
+        if let Some(unknown) = self.models.iter().find(|name| !known.contains(name)) {
+            return Err(format!("there is no {unknown} among {}", known.join(", ")).into());
+        }
+        let chosen = |network: &Network| self.models.iter().any(|name| name == network.name());
+        Ok(networks.into_iter().filter(chosen).collect())
+    }
+
     fn peers(&self) -> &[Peer] {
         if self.no_peers { &[] } else { &self.peers }
     }
-}
-
-/// The network with `layers` convolutions.
-fn spec(layers: u8) -> ModelSpec {
-    [one_layer, two_layer, three_layer][usize::from(layers) - 1]()
 }
 
 /// Runs `work` with `threads` threads.

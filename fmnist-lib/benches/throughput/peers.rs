@@ -75,18 +75,18 @@ impl Python {
     }
 
     /// Images per second over `steps` steps, in the peer's fastest setting.
-    pub(crate) fn train(&mut self, layers: u8, steps: usize) -> Result<f64> {
-        self.ask("fastest", layers, steps)
+    pub(crate) fn train(&mut self, network: &str, steps: usize) -> Result<f64> {
+        self.ask("fastest", network, steps)
     }
 
     /// Peak memory in bytes after training in the peer's own default setting.
-    pub(crate) fn peak_memory(&mut self, layers: u8, steps: usize) -> Result<Option<u64>> {
-        self.ask("plain", layers, steps)?;
+    pub(crate) fn peak_memory(&mut self, network: &str, steps: usize) -> Result<Option<u64>> {
+        self.ask("plain", network, steps)?;
         Ok(peak_of(&self.child.id().to_string()))
     }
 
-    fn ask(&mut self, setting: &str, layers: u8, steps: usize) -> Result<f64> {
-        writeln!(self.commands, "{setting} {layers} {steps} {BATCH}")?;
+    fn ask(&mut self, setting: &str, network: &str, steps: usize) -> Result<f64> {
+        writeln!(self.commands, "{setting} {network} {steps} {BATCH}")?;
         Ok(self.answer()?.parse()?)
     }
 

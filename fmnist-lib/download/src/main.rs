@@ -3,7 +3,7 @@
 //! `fmnist-lib` compiles and starts this program where it finds the data nowhere else.
 
 #[allow(unreachable_pub, dead_code)]
-#[path = "../../src/dataset/content.rs"]
+#[path = "../../src/data/content.rs"]
 mod content;
 mod decode;
 mod download;

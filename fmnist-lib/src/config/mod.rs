@@ -1,16 +1,18 @@
 //! How to train: every choice with Keras's or the report's default.
 
 mod check;
+mod schedule;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::augment::Augmentation;
+use crate::data::Augmentation;
 use crate::loss::{AnyLoss, CrossEntropy, Loss};
 use crate::optim::{AnyOptimizer, Clip};
-use crate::schedule::Schedule;
-use crate::stored::is_default;
+use crate::support::stored::is_default;
+
+pub use schedule::Schedule;
 
 /// The settings of a [`fit`](crate::fit), by default the report's: 50 epochs, batches of 512, Adam at
 /// 0.001.

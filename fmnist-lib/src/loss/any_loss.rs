@@ -4,9 +4,9 @@ use candle_core::Tensor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError, Targets};
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
-use crate::stored::Missing;
+use crate::support::stored::Missing;
 
 /// Any of the losses of this crate, or one of your own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

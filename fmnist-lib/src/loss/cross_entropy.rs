@@ -3,7 +3,7 @@ use candle_nn::loss;
 use candle_nn::ops::log_softmax;
 
 use super::{Loss, Targets};
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 /// Cross-entropy, as a run wants it.

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Loss, Targets};
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 
 /// Keras keeps probabilities so far from 0 and 1 (`keras.config.epsilon()`).

@@ -12,7 +12,7 @@ pub use any_loss::AnyLoss;
 pub(crate) use cross_entropy::CrossEntropy;
 pub use elementwise::{BinaryCrossEntropy, MeanSquaredError};
 
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
 
 /// How far the outputs of a network are from what they should be (`keras.losses`). Implement it to add your own.

@@ -9,10 +9,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, RunPlan};
+use crate::data::Scaling;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
 use crate::history::{Ended, EpochSoFar, History};
-use crate::scaling::Scaling;
+use crate::support::files::write_atomically;
 
 /// Of a file that the version before cannot read. It would train the part of an epoch again that
 /// [`Metadata::epoch_so_far`] tells of, and layers that are [`Metadata::frozen`].

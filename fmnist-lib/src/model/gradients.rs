@@ -1,18 +1,17 @@
 //! One training step, up to the gradients: by the plan on the CPU, layer by layer through Candle elsewhere.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::place::forward_by_layers;
 use super::{Model, vars};
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
-use crate::metrics::correct;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
 use crate::optim::to_host;
 use crate::plan::{Plan, PlanPass};
-use crate::table::counted;
+use crate::support::table::counted;
 
 /// What one batch says of the weights.
 pub(crate) struct Gradients {
@@ -232,6 +231,16 @@ impl Model {
             pass.backward(slices[0], &weights, slices[1])
         })?
     }
+}
+
+/// How many rows of `logits` (batch, classes) are largest at their label.
+fn correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {
+    let hits = logits
+        .argmax(D::Minus1)?
+        .eq(labels)?
+        .to_dtype(DType::U32)?
+        .sum_all()?;
+    Ok(hits.to_scalar::<u32>()? as usize)
 }
 
 #[cfg(test)]

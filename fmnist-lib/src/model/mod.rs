@@ -30,7 +30,7 @@ use crate::history::History;
 use crate::nn::Step;
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
-use crate::seed::{Purpose, generator};
+use crate::support::seed::{Purpose, generator};
 use place::{Placed, forward_by_layers};
 
 /// A network with weights, and what training has left behind: the state of the optimiser, the history, and where a

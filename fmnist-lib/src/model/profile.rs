@@ -7,12 +7,12 @@ use candle_core::Tensor;
 
 use super::Model;
 use super::summary::thousands;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::batch;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::nn::{Step, f32_slices};
-use crate::preprocess::batch;
-use crate::table::{Table, counted};
+use crate::support::interrupt::Interruptible;
+use crate::support::table::{Table, counted};
 
 /// The passes of a training step, taken apart: what [`Model::profile`] found.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,11 @@ pub struct ProfileRow {
 impl ProfileRow {
     fn time(&self) -> Duration {
         self.forward + self.backward
+    }
+
+    /// Of the forward pass, by the direct algorithm: two operations for each multiplication.
+    fn gigaflops(&self) -> f64 {
+        2e-9 * self.multiplications as f64 / self.forward.as_secs_f64().max(1e-9)
     }
 }
 
@@ -167,6 +172,7 @@ impl Profile {
                 format!("{:.1}", row.bytes as f64 / f64::from(1 << 20)),
                 milliseconds(row.forward),
                 milliseconds(row.backward),
+                format!("{:.0}", row.gigaflops()),
                 format!("{:.0}", 100.0 * row.time().as_secs_f64() / all),
             ]
         });
@@ -177,6 +183,7 @@ impl Profile {
             "Output (MiB)",
             "Forward (ms)",
             "Backward (ms)",
+            "Forward (GFLOP/s)",
             "Time (%)",
         ];
         Table::new(header, rows.collect())

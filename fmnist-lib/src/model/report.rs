@@ -1,6 +1,6 @@
 //! The three networks of the report.
 
-use crate::dataset::CLASSES;
+use crate::data::CLASSES;
 use crate::model::ModelSpec;
 use crate::nn::{Conv2d, Dense, Dropout, Flatten, Init, MaxPool2d};
 

@@ -4,10 +4,10 @@ use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::block::{Block, NamedLayer};
-use crate::dataset::SIDE;
+use crate::data::SIDE;
+use crate::data::Scaling;
 use crate::error::{Error, Result};
 use crate::nn::{AnyLayer, Layer};
-use crate::scaling::Scaling;
 
 /// A network before it has weights: name, input scaling, and named layers in order.
 ///

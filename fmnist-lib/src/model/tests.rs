@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use rand::Rng;
 
 use super::*;
-use crate::dataset::CLASSES;
+use crate::data::CLASSES;
 use crate::loss::{CrossEntropy, Targets};
 use crate::nn::{
     Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,

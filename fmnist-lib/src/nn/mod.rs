@@ -60,7 +60,7 @@ pub use zero_padding2d::ZeroPadding2d;
 use zero_padding2d::zeros_around;
 
 use crate::error::{Error, Result};
-use crate::seed::{Purpose, key};
+use crate::support::seed::{Purpose, key};
 
 /// One layer of a network. Implement it, in a notebook cell if you like, to add your own.
 pub trait Layer: Debug + Send + Sync {

@@ -26,7 +26,7 @@ pub use sgd::Sgd;
 
 use crate::error::Result;
 use crate::nn::{f32_slice_mut, on_cpu_in_f32};
-use crate::stored::Missing;
+use crate::support::stored::Missing;
 
 /// A rule by which weights move along their gradients (`keras.optimizers`). Implement it to add your own.
 pub trait Optimizer: Debug + Send + Sync {

@@ -6,8 +6,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::Figure;
 use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text, width};
 use super::figure::Content;
-use crate::metrics::ConfusionMatrix;
-use crate::table::counted;
+use crate::evaluate::ConfusionMatrix;
+use crate::support::table::counted;
 
 /// Of a cell, where there are ten classes or fewer.
 const CELL: (i32, i32) = (64, 40);

@@ -13,7 +13,7 @@ use super::lines::Lines;
 use super::strips::Strips;
 use super::svg::Svg;
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::support::files::write_atomically;
 
 /// Something to look at, with a copy of the data that it shows.
 ///

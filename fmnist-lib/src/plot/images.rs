@@ -8,9 +8,9 @@ use super::Figure;
 use super::canvas::{Area, Canvas, Drawn, INK, PX, VERMILLION, centred, text, width};
 use super::figure::Content;
 use super::picture::Picture;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::table::counted;
+use crate::support::table::counted;
 
 /// What the longer side of an image is enlarged to, at most, in pixels of the page.
 const PICTURE: i32 = 84;

@@ -8,7 +8,7 @@ use super::canvas::{Area, Canvas, Drawn, PX, clean, color};
 use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Point, Series};
-use crate::table::{mean, significant};
+use crate::support::table::{mean, significant};
 
 /// What [`lines`] draws against what, by titles that name the unit, as in `"accuracy (%)"`.
 #[derive(Clone, Debug)]

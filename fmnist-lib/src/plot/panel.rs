@@ -7,7 +7,7 @@ use super::axis::{Axis, Scale};
 use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, centred, text};
 use super::legend::{DOT, dashed, line, thin};
 use super::marks::{self, Mark};
-use crate::table::counted;
+use crate::support::table::counted;
 
 pub(super) type Point = (f64, f64);
 

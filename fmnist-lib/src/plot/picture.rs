@@ -1,7 +1,7 @@
 //! An image of a dataset, to be drawn.
 
 use super::bitmap::encode;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 
 /// One image: grey where it has one channel, in colour where it has three. Of any other number of
 /// channels, the first is drawn.

@@ -10,7 +10,7 @@ use super::axis::Scale;
 use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, clean, color, text, width};
 use super::figure::Content;
 use super::legend::DOT;
-use crate::table::{mean, mean_and_deviation};
+use crate::support::table::{mean, mean_and_deviation};
 
 /// For each name, its values as dots on a line, and their mean as a bar, labelled with mean ± standard
 /// deviation: whether two settings differ by more than chance is seen at a glance. `title` names the

@@ -15,7 +15,7 @@ use plotters_backend::{
 
 use super::canvas::{Canvas, PX, em_and_baseline};
 use super::picture::Picture;
-use crate::table::escape;
+use crate::support::table::escape;
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 

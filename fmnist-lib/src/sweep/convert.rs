@@ -14,7 +14,7 @@ use super::origin::Origin;
 use super::record::{FORMAT, Measures, Record, Test};
 use super::settings::{complete, fingerprint};
 use super::store::{files, write};
-use crate::dataset::TrainTest;
+use crate::data::TrainTest;
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::history::History;

@@ -20,10 +20,10 @@ pub use origin::Origin;
 pub use results::{SweepResults, SweepRun};
 pub use trial::Trial;
 
-use crate::dataset::TrainTest;
+use crate::data::Split;
+use crate::data::TrainTest;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
-use crate::preprocess::Split;
+use crate::support::interrupt::Interruptible;
 use progress::SweepProgress;
 use run::Claim;
 use store::Store;

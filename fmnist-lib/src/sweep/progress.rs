@@ -9,10 +9,10 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use super::results::{SweepResults, SweepRun};
 use super::trial::Planned;
 use crate::config::Verbose;
-use crate::display::{Shown, is_live};
 use crate::error::Result;
 use crate::model::Model;
-use crate::table::escape;
+use crate::support::display::{Shown, is_live};
+use crate::support::table::escape;
 use crate::train::{Callback, StepRecord};
 
 /// Between two states of the bar.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::origin::Origin;
 use super::results::SweepRun;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::{Evaluation, Predictions, evaluate, predict};
 use crate::history::History;

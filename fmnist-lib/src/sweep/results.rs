@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::origin::Origin;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
-use crate::files::write_csv;
 use crate::history::History;
 use crate::plot::{self, Figure};
 use crate::report::Comparison;
-use crate::table::{Table, distinct, escape, mean_and_deviation};
+use crate::support::files::write_csv;
+use crate::support::table::{Table, distinct, escape, mean_and_deviation};
 
 /// One trained and measured network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use super::settings::{optimizer, training};
 use super::store::{Lock, Store, write};
 use super::trial::Planned;
 use crate::config::{FitConfig, Verbose};
-use crate::dataset::{Dataset, TrainTest};
+use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::history::Ended;
 use crate::model::Model;

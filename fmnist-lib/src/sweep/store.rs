@@ -14,7 +14,7 @@ use super::key::Key;
 use super::record::{FORMAT, Record};
 use super::settings::{complete, digest};
 use crate::error::{Error, Result};
-use crate::files::write_atomically;
+use crate::support::files::write_atomically;
 
 /// A run that nobody else has. The system drops the lock with the process which holds it: a run that
 /// was killed is free for the next one.

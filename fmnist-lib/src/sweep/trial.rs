@@ -7,10 +7,10 @@ use super::key::Key;
 use super::record::Wanted;
 use super::settings::{fingerprint, settings, without_key};
 use crate::config::{FitConfig, Verbose};
-use crate::dataset::{Dataset, TrainTest};
+use crate::data::Split;
+use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
-use crate::preprocess::Split;
 use crate::train::check;
 
 /// A network and how to train it, under a name.

@@ -9,7 +9,8 @@ use super::averaging::{average, with_average};
 use super::callbacks::{Callback, StepRecord};
 use super::trainer::Trainer;
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::{augmented_batch, shuffled};
 use crate::error::{Error, Result};
 use crate::evaluate::measure;
 use crate::history::{Ended, EpochRecord, EpochSoFar};
@@ -17,7 +18,6 @@ use crate::loss::Targets;
 use crate::model::Model;
 use crate::nn::Step;
 use crate::optim::add_l2;
-use crate::preprocess::{augmented_batch, shuffled};
 
 /// The images at `indices`, scaled and augmented as in epoch `epoch`, and their labels.
 pub(super) fn inputs(

@@ -1,13 +1,13 @@
 //! How much the gradients of batches differ.
 
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::{batch, shuffled};
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::loss::{AnyLoss, Targets};
 use crate::model::Model;
 use crate::nn::Step;
-use crate::preprocess::{batch, shuffled};
-use crate::table::counted;
+use crate::support::interrupt::Interruptible;
+use crate::support::table::counted;
 
 /// What [`gradient_noise`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,12 +7,12 @@ use indicatif::HumanDuration;
 
 use super::callbacks::{Callback, StepRecord};
 use super::progress::summary;
-use crate::display::Shown;
 use crate::error::Result;
 use crate::history::{Ended, EpochRecord, History};
 use crate::model::{Model, RunPlan, thousands};
 use crate::plot::{Figure, curves};
-use crate::table::escape;
+use crate::support::display::Shown;
+use crate::support::table::escape;
 
 /// Between two states of the bar. A notebook that is told more often only gets slower.
 const BAR: Duration = Duration::from_millis(250);

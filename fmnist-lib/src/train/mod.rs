@@ -25,10 +25,10 @@ use run::check_same_data;
 use trainer::Trainer;
 
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::model::{Model, RunPlan};
+use crate::support::interrupt::Interruptible;
 
 /// Trains `model` on `train` by the loss and the optimiser of `config`, and measures it on
 /// `validation` (a `&Dataset`, or `None`) after each epoch.

@@ -3,12 +3,12 @@
 use super::epoch::{check_rate, inputs, train_step};
 use super::run::check_training;
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::shuffled;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::model::Model;
 use crate::nn::Step;
-use crate::preprocess::shuffled;
+use crate::support::interrupt::Interruptible;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]

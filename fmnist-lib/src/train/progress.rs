@@ -9,11 +9,11 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use super::callbacks::{Callback, StepRecord};
 use super::live::Live;
 use crate::config::Verbose;
-use crate::display::is_live;
 use crate::error::Result;
 use crate::history::{Ended, EpochRecord, History, measures_text};
 use crate::model::{Model, RunPlan};
-use crate::table::counted;
+use crate::support::display::is_live;
+use crate::support::table::counted;
 
 pub(super) fn choose(model: &Model, plan: &RunPlan) -> Box<dyn Callback> {
     let last_epoch = plan.last_epoch();

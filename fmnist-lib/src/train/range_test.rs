@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use super::epoch::{inputs, train_step};
 use super::run::check_training;
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::shuffled;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::model::ModelSpec;
 use crate::nn::Step;
-use crate::preprocess::shuffled;
+use crate::support::interrupt::Interruptible;
 
 /// How much of the smoothed loss is kept in each step.
 const SMOOTHING: f64 = 0.9;

@@ -1,12 +1,12 @@
 //! What a run did, and what is refused before it begins.
 
 use crate::config::FitConfig;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::files::check_writable;
 use crate::history::{Ended, History};
 use crate::model::Model;
-use crate::table::counted;
+use crate::support::files::check_writable;
+use crate::support::table::counted;
 
 /// What a [`fit`](crate::fit) did.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,11 +6,11 @@ use super::averaging;
 use super::callbacks::{Callback, CallbackList};
 use super::early_stopping::{keep_best, restore_best, stopped_early};
 use super::run::Run;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::history::{Ended, EpochRecord, History};
-use crate::interrupt::Interruptible;
 use crate::model::{Model, RunPlan};
+use crate::support::interrupt::Interruptible;
 
 /// Trains a model, which nobody else can use meanwhile.
 pub(super) struct Trainer<'a, 'b> {

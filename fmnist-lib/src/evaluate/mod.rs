@@ -1,18 +1,21 @@
 //! What a trained network says of images it has not learned from.
 
+mod confusion;
+
 use std::fmt;
 
 use candle_core::{D, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Dataset;
+use crate::data::Dataset;
+use crate::data::batch;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
 use crate::loss::{AnyLoss, Loss, Targets};
-use crate::metrics::ConfusionMatrix;
 use crate::model::Model;
-use crate::preprocess::batch;
-use crate::table::counted;
+use crate::support::interrupt::Interruptible;
+use crate::support::table::counted;
+
+pub use confusion::ConfusionMatrix;
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;

@@ -2,6 +2,8 @@
 //!
 //! Pixels stay `u8` until a batch is made, so that the whole set takes 55 MB, not 220.
 
+mod augment;
+mod batch;
 mod content;
 mod download;
 mod family;
@@ -10,7 +12,9 @@ mod form;
 mod idx;
 mod picture;
 mod resize;
+mod scaling;
 mod source;
+mod split;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,14 +24,18 @@ pub use form::{CLASS_NAMES, CLASSES, PIXELS, SIDE};
 pub(crate) use form::{Shape, fashion_names};
 
 use crate::error::{Error, Result};
-use crate::table::counted;
+use crate::support::table::counted;
 
+pub use augment::Augmentation;
+pub(crate) use batch::{augmented_batch, batch, shuffled};
 #[doc(hidden)]
 pub use content::IdxContent;
 pub use family::{Cifar10, Emnist, Kmnist, Mnist};
 #[doc(hidden)]
 pub use idx::parse_idx;
+pub use scaling::Scaling;
 pub use source::FashionMnist;
+pub use split::Split;
 
 /// Images of one shape with their labels, of classes that have names.
 #[derive(Clone, PartialEq, Eq)]

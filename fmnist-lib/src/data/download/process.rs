@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
+use crate::support::interrupt::Interruptible;
 
 /// Between two looks at what goes on elsewhere.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
@@ -118,7 +118,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::run;
-    use crate::interrupt::Interruptible;
+    use crate::support::interrupt::Interruptible;
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");

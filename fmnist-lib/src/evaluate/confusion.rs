@@ -1,21 +1,10 @@
-//! Measures of a classifier.
+//! Which classes are taken for which.
 
-use candle_core::{D, DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{CLASS_NAMES, Dataset, fashion_names};
+use crate::data::{CLASS_NAMES, Dataset, fashion_names};
 use crate::error::{Error, Result};
-use crate::table::counted;
-
-/// How many rows of `logits` (batch, classes) are largest at their label.
-pub(crate) fn correct(logits: &Tensor, labels: &Tensor) -> Result<usize> {
-    let hits = logits
-        .argmax(D::Minus1)?
-        .eq(labels)?
-        .to_dtype(DType::U32)?
-        .sum_all()?;
-    Ok(hits.to_scalar::<u32>()? as usize)
-}
+use crate::support::table::counted;
 
 /// Counts of (true class, predicted class).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::seed::{Purpose, generator};
-use crate::stored::is_default;
+use crate::support::seed::{Purpose, generator};
+use crate::support::stored::is_default;
 
 /// What happens to a training image each time it is used. By default, nothing.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::process;
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
+use crate::support::interrupt::Interruptible;
 
 /// What the program is called; its file may have `.exe` behind it.
 pub(super) const NAME: &str = "fmnist-download";

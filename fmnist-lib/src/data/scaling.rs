@@ -4,9 +4,9 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, PIXELS, SIDE};
+use crate::data::{Dataset, PIXELS, SIDE};
 use crate::error::{Error, Result};
-use crate::table::counted;
+use crate::support::table::counted;
 
 /// How a pixel (0 to 255) becomes a network input.
 ///

@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use super::{process, program, tell};
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
+use crate::support::interrupt::Interruptible;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/download");
 

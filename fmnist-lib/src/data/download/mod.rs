@@ -18,7 +18,7 @@ use self::process::Outcome;
 use self::program::Search;
 use super::{FashionMnist, TrainTest};
 use crate::error::{Error, Result};
-use crate::interrupt::Interruptible;
+use crate::support::interrupt::Interruptible;
 
 /// Has Fashion-MNIST downloaded, and kept in the folder `cache` where that can be written to.
 pub(super) fn download(cache: Option<&Path>) -> Result<TrainTest> {

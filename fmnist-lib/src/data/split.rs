@@ -1,14 +1,11 @@
-//! From a dataset to batches: the random split, shuffling, augmentation.
+//! The random split into images that train and images that validate.
 
-use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 
-use crate::augment::Augmentation;
-use crate::dataset::Dataset;
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::scaling::Scaling;
-use crate::seed::{Purpose, generator};
-use crate::table::counted;
+use crate::support::seed::{Purpose, generator};
+use crate::support::table::counted;
 
 /// Which images train and which validate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,52 +74,4 @@ impl Split {
         }
         Ok((dataset.select(&train)?, dataset.select(&validation)?))
     }
-}
-
-/// The order in which epoch `epoch` (from 1) visits `count` training images.
-pub(crate) fn shuffled(count: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    order.shuffle(&mut generator(seed, Purpose::Shuffle { epoch }));
-    order
-}
-
-/// One batch as tensors: inputs (batch, height, width, channels) `f32` and labels (batch) `u32`. `indices` must be
-/// within the dataset.
-pub(crate) fn batch(
-    dataset: &Dataset,
-    indices: &[usize],
-    scaling: Scaling,
-    device: &Device,
-) -> Result<(Tensor, Tensor)> {
-    let images = indices.iter().map(|&index| dataset.image(index)).collect();
-    Ok((
-        scaling.gather::<&[u8]>(images, dataset.shape(), device)?,
-        labels(dataset, indices, device)?,
-    ))
-}
-
-/// As [`batch`], of images changed as `augmentation` says for `epoch`.
-pub(crate) fn augmented_batch(
-    dataset: &Dataset,
-    indices: &[usize],
-    scaling: Scaling,
-    augmentation: &Augmentation,
-    (seed, epoch): (u64, usize),
-    device: &Device,
-) -> Result<(Tensor, Tensor)> {
-    if augmentation.is_nothing() {
-        return batch(dataset, indices, scaling, device);
-    }
-    let images = augmentation.images(dataset, indices, seed, epoch);
-    Ok((
-        scaling.gather(images, dataset.shape(), device)?,
-        labels(dataset, indices, device)?,
-    ))
-}
-
-fn labels(dataset: &Dataset, indices: &[usize], device: &Device) -> Result<Tensor> {
-    let label = |&index: &usize| u32::from(dataset.labels()[index]);
-    let labels: Vec<u32> = indices.iter().map(label).collect();
-    let count = labels.len();
-    Ok(Tensor::from_vec(labels, count, device)?)
 }
