@@ -1,11 +1,13 @@
 //! Dropout masks: one bit per output, from a counter-based generator.
 
-use super::activation::Dropout;
+use super::activation::{Activation, Dropout};
+use super::output::refill;
 use super::simd::{Isa, LANES, Simd, kernel};
 use super::{check_len, check_sides};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Words of 16 bits that one parallel task draws. Fixed: a task's place in the generator's stream
 /// follows from its number.
@@ -67,23 +69,57 @@ impl Dropout<'_> {
     ///
     /// # Panics
     /// When `x` is not a whole number of pixels of `channels`, or has no bit for each value.
-    pub fn apply(&self, channels: usize, x: &[f32], y: &mut Vec<f32>) {
+    pub fn apply(&self, isa: Isa, channels: usize, x: &[f32], y: &mut Vec<f32>) {
         let what = "Dropout::apply";
         check_sides(what, 1, &[channels]);
         let (pixels, words) = (x.len() / channels, channels.div_ceil(LANES));
         check_len(what, "x", x.len(), pixels * channels);
         check_len(what, "kept", self.kept.len(), pixels * words);
-        y.clear();
-        y.resize(x.len(), 0.0);
-        let pixels = y.par_chunks_mut(channels).zip(x.par_chunks(channels));
-        let pixels = pixels.zip(self.kept.par_chunks(words)).with_min_len(256);
-        pixels.for_each(|((y, x), kept)| {
-            for (channel, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                if kept[channel / LANES] >> (channel % LANES) & 1 == 1 {
-                    *y = x * self.scale;
-                }
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            let parts = y.par_chunks_mut(PIXELS * channels);
+            let parts = parts.zip(x.par_chunks(PIXELS * channels));
+            let tasks = parts.zip(self.kept.par_chunks(PIXELS * words));
+            tasks.for_each(|((y, x), kept)| apply(isa, Dropout { kept, ..*self }, channels, x, y));
+        };
+        // SAFETY: all values of all pixels are written.
+        unsafe { refill(y, x.len(), fill) };
+    }
+}
+
+/// Pixels that one parallel task drops values of.
+const PIXELS: usize = 256;
+
+kernel! {
+    fn apply => apply_body(
+        dropout: Dropout<'_>, channels: usize, x: &[f32], y: &mut [MaybeUninit<f32>],
+    )
+}
+
+#[inline(always)]
+fn apply_body<S: Simd>(
+    s: S,
+    dropout: Dropout<'_>,
+    channels: usize,
+    x: &[f32],
+    y: &mut [MaybeUninit<f32>],
+) {
+    let words = channels.div_ceil(LANES);
+    let activation = Activation {
+        relu: false,
+        dropout: Some(dropout),
+    };
+    assert!(x.len() == y.len() && dropout.kept.len() * channels == x.len() * words);
+    for pixel in 0..x.len() / channels {
+        for block in 0..words {
+            let lanes = (channels - block * LANES).min(LANES);
+            let at = pixel * channels + block * LANES;
+            // SAFETY: `lanes` values of the pixel exist from `at` on.
+            unsafe {
+                let x = s.load_n(x.as_ptr().wrapping_add(at), lanes);
+                let to = y.as_mut_ptr().cast::<f32>().wrapping_add(at);
+                s.store_n(to, activation.forward(s, x, pixel * words + block), lanes);
             }
-        });
+        }
     }
 }
 

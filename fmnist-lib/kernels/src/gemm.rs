@@ -14,16 +14,60 @@ use super::simd::{LANES, Simd};
 /// Columns of a panel of B: four vectors.
 pub(super) const PANEL: usize = 64;
 
+/// Where the elements of A lie.
+pub(super) trait Left: Copy {
+    /// `A[i][0]`
+    fn row(self, i: usize) -> *const f32;
+    /// How far `A[i][k]` lies behind `A[i][0]`.
+    fn step(self, k: usize) -> usize;
+}
+
+/// A matrix whose rows, and the elements of each row, are equally far apart.
+#[derive(Clone, Copy)]
+pub(super) struct Strided {
+    pub(super) a: *const f32,
+    pub(super) row: usize,
+    pub(super) step: usize,
+}
+
+impl Left for Strided {
+    #[inline(always)]
+    fn row(self, i: usize) -> *const f32 {
+        self.a.wrapping_add(i * self.row)
+    }
+    #[inline(always)]
+    fn step(self, k: usize) -> usize {
+        k * self.step
+    }
+}
+
+/// A matrix that exists nowhere: `A[i][k]` is the number at `a + rows[i] + steps[k]`. So windows are read where they
+/// lie in an image, however much they overlap.
+#[derive(Clone, Copy)]
+pub(super) struct Scattered<'a> {
+    pub(super) a: *const f32,
+    pub(super) rows: &'a [usize],
+    pub(super) steps: &'a [usize],
+}
+
+impl Left for Scattered<'_> {
+    #[inline(always)]
+    fn row(self, i: usize) -> *const f32 {
+        self.a.wrapping_add(self.rows[i])
+    }
+    #[inline(always)]
+    fn step(self, k: usize) -> usize {
+        self.steps[k]
+    }
+}
+
 /// `C[m][n] (+)= sum over k of A[m][k] * B[k][n]`, element strides throughout.
 #[derive(Clone, Copy)]
-pub(super) struct Product {
+pub(super) struct Product<A> {
     pub(super) m: usize,
     pub(super) k: usize,
     pub(super) n: usize,
-    /// `A[i][j]` lies at `a + i * a_row + j * a_step`.
-    pub(super) a: *const f32,
-    pub(super) a_row: usize,
-    pub(super) a_step: usize,
+    pub(super) a: A,
     /// `B[i][j]` lies at `b + (j / PANEL) * b_panel + i * b_row + j % PANEL`.
     pub(super) b: *const f32,
     pub(super) b_row: usize,
@@ -35,7 +79,7 @@ pub(super) struct Product {
     pub(super) accumulate: bool,
 }
 
-impl Product {
+impl<A: Left> Product<A> {
     /// Computes the product.
     ///
     /// # Safety
@@ -109,10 +153,10 @@ impl Product {
         row: usize,
     ) -> usize {
         let mut acc = [[s.zero(); NR]; MR];
-        let mut a = [self.a; MR];
+        let mut a = [self.a.row(row); MR];
         let mut c = [strip.c; MR];
         for i in 0..MR {
-            a[i] = self.a.wrapping_add((row + i) * self.a_row);
+            a[i] = self.a.row(row + i);
             c[i] = strip.c.wrapping_add((row + i) * self.c_row);
         }
         let mut b = strip.b;
@@ -127,17 +171,17 @@ impl Product {
                     }
                 }
             }
-            for _ in 0..self.k {
+            for k in 0..self.k {
+                let step = self.a.step(k);
                 let mut columns = [s.zero(); NR];
                 for (j, column) in columns.iter_mut().enumerate() {
                     *column = s.load(b.wrapping_add(j * LANES));
                 }
-                for (acc, a) in acc.iter_mut().zip(&mut a) {
-                    let x = s.broadcast(*a);
+                for (acc, a) in acc.iter_mut().zip(a) {
+                    let x = s.broadcast(a.wrapping_add(step));
                     for (acc, column) in acc.iter_mut().zip(columns) {
                         *acc = s.fma(x, column, *acc);
                     }
-                    *a = a.wrapping_add(self.a_step);
                 }
                 b = b.wrapping_add(self.b_row);
             }

@@ -13,6 +13,8 @@
 //! | [`BatchNorm`], [`LayerNorm`] | normalisation over a batch, over each pixel |
 //! | [`MaxPool`], [`AveragePool`], [`Padding`] | pooling; zeros around images |
 //! | [`Activation`], [`Dropout`], [`dropout_bits`] | what follows a layer's sums, and what dropout keeps |
+//! | [`sum`], [`concatenate`], [`split`] | where branches meet |
+//! | [`Curve`] | all other activation functions |
 //! | [`adam_step`] | a step of Adam |
 //!
 //! A value of a layer's type is its shape. The slices that a pass reads have names, as fields of a
@@ -70,12 +72,13 @@ mod activation;
 mod adam;
 mod batch_norm;
 mod conv_pool;
+mod curve;
 mod dense;
 mod depthwise;
 mod dropout;
 mod gemm;
-mod grouped_conv;
 mod layer_norm;
+mod merge;
 mod operands;
 mod output;
 mod padding;
@@ -91,11 +94,12 @@ pub use activation::{Activation, Dropout};
 pub use adam::{AdamOperands, AdamSettings, adam_step};
 pub use batch_norm::{BatchNorm, BatchNormBackward, BatchNormForward, Moments};
 pub use conv_pool::{ConvPool, ConvPoolBackward, ConvPoolForward};
+pub use curve::Curve;
 pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use dropout::dropout_bits;
-pub use grouped_conv::GroupedConv;
 pub use layer_norm::LayerNorm;
+pub use merge::{concatenate, split, sum};
 pub use operands::{Backward, Forward};
 pub use output::Gradients;
 pub use padding::Padding;

@@ -1,13 +1,13 @@
 //! A transposed convolution: the way back through a convolution, taken forward.
 
 use crate::activation::Activation;
-use crate::dense;
-use crate::gemm::{Panels, row_stride};
 use crate::operands::{Backward, Forward};
-use crate::output::{Gradients, as_uninit};
+use crate::output::{Gradients, refill};
 use crate::simd::Isa;
-use crate::{WindowConv, check_len, images_per_task, scratch, sum_in_order};
+use crate::window_conv::InputGradient;
+use crate::{WindowConv, check_len, images_per_task, sum_in_order};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Its field is the convolution that it goes back through: what that one reads, this one gives. Batches are
 /// `[n][rows][columns][outputs]` and `[n][height][width][channels]`, weights
@@ -24,8 +24,7 @@ impl TransposedConv {
         n
     }
 
-    /// Each pixel of `x` adds its multiple of the weights to the pixels of its window in `y`, which begin as
-    /// `bias`.
+    /// Each pixel of `x` adds its multiple of the weights to the pixels of its window in `y`; `bias` is added to all.
     ///
     /// # Panics
     /// When a slice has the wrong length or no window fits.
@@ -35,37 +34,23 @@ impl TransposedConv {
         let Self(conv) = self;
         let windows = conv.windows;
         check_len(what, "bias", bias.len(), windows.channels);
-        y.clear();
-        y.resize(n * windows.input_len(), 0.0);
-        let (outputs, stride) = (conv.outputs, row_stride(conv.outputs));
-        let panels = Panels::new(outputs, windows.values());
-        scratch::with(panels.len, |packed| {
-            dense::pack::transposed(weights, outputs, panels, packed);
-            let packed = &*packed;
-            let images = y.par_chunks_mut(windows.input_len());
-            let tasks = images.zip(x.par_chunks(conv.output_len()));
-            tasks.for_each(|(y, x)| {
-                y.chunks_exact_mut(windows.channels)
-                    .for_each(|y| y.copy_from_slice(bias));
-                let most = conv.block_len() / windows.values();
-                scratch::with(conv.block_len(), |rows| {
-                    scratch::with(most * stride, |pixels| {
-                        for block in conv.blocks() {
-                            let rows = &mut rows[..block.len() * windows.values()];
-                            let pixels = &mut pixels[..block.len() * stride];
-                            let of_block = &x[block.start * outputs..block.end * outputs];
-                            let lines = pixels.chunks_exact_mut(stride);
-                            for (line, x) in lines.zip(of_block.chunks_exact(outputs)) {
-                                line[..outputs].copy_from_slice(x);
-                                line[outputs..].fill(0.0);
-                            }
-                            let into = as_uninit(rows);
-                            dense::backward::input(isa, conv.product(), pixels, packed, into);
-                            windows.scatter(rows, block, y);
-                        }
-                    });
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            InputGradient::with(conv, weights, true, |back| {
+                let images = y.par_chunks_mut(windows.input_len());
+                let tasks = images.zip(x.par_chunks(conv.output_len()));
+                tasks.for_each(|(y, x)| {
+                    if let Some(back) = back {
+                        back.image(isa, x, conv.outputs, y);
+                    }
                 });
             });
+        };
+        // SAFETY: all pixels of all images are written.
+        unsafe { refill(y, n * windows.input_len(), fill) };
+        y.par_chunks_mut(windows.input_len()).for_each(|image| {
+            for pixel in image.chunks_exact_mut(windows.channels) {
+                pixel.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+            }
         });
     }
 

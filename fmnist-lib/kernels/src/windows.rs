@@ -1,6 +1,7 @@
 //! Windows that slide over an image: what convolutions and pools of any size have in common.
 
-use crate::check_sides;
+use crate::{check_sides, scratch};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Windows over images `[height][width][channels]`, and the zeros around these.
@@ -80,39 +81,122 @@ impl Windows {
         }
     }
 
-    /// Copies the pixels of windows `range` of an image to `rows`, window by window, zeros included.
-    pub(crate) fn gather(&self, image: &[f32], range: Range<usize>, rows: &mut [f32]) {
-        let columns = self.output_size()[1];
-        let [_, window] = self.window;
-        for (at, row) in range.zip(rows.chunks_exact_mut(self.values())) {
-            let (down, top) = self.inside(0, at / columns);
-            let (right, left) = self.inside(1, at % columns);
-            let len = right.len() * self.channels;
-            if down.len() < self.window[0] || right.len() < window {
-                row.fill(0.0);
-            }
-            for (y, line) in down.zip(top..) {
-                let to = (y * window + right.start) * self.channels;
-                let from = (line * self.width + left) * self.channels;
-                row[to..to + len].copy_from_slice(&image[from..from + len]);
-            }
+    /// Rows and columns of an image with the zeros around it.
+    fn wide(&self) -> [usize; 2] {
+        [0, 1].map(|axis| self.side(axis) + self.padding[axis][0] + self.padding[axis][1])
+    }
+
+    /// Floats of an image with the zeros around it.
+    pub(crate) fn wide_len(&self) -> usize {
+        let [height, width] = self.wide();
+        height * width * self.channels
+    }
+
+    /// Where a pixel lies in an image with the zeros around it.
+    #[inline(always)]
+    pub(crate) fn place(&self, row: usize, column: usize) -> usize {
+        (row * self.wide()[1] + column) * self.channels
+    }
+
+    /// Windows over the output, of `channels` channels, one for each pixel of the image: the way back, where windows
+    /// move by one pixel.
+    pub(crate) fn turned(&self, channels: usize) -> Option<Self> {
+        let within = |axis: usize| {
+            let zeros = self.padding[axis].iter();
+            zeros.max() < Some(&self.window[axis])
+        };
+        let turned = |axis: usize| self.padding[axis].map(|zeros| self.window[axis] - 1 - zeros);
+        let [height, width] = self.output_size();
+        (self.strides == [1, 1] && within(0) && within(1)).then(|| Self {
+            height,
+            width,
+            channels,
+            padding: [turned(0), turned(1)],
+            ..*self
+        })
+    }
+
+    /// Where windows lie in an image with the zeros around it, and their values, of which only the first `channels`
+    /// of each pixel count.
+    pub(crate) fn offsets(&self, channels: usize) -> Offsets {
+        let [rows, columns] = self.output_size();
+        let [down, across] = self.strides;
+        let each = |rows: usize, columns: usize| {
+            (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+        };
+        let windows =
+            each(rows, columns).map(|(row, column)| self.place(row * down, column * across));
+        let pixels = each(self.window[0], self.window[1]);
+        let values = pixels.flat_map(|(row, column)| {
+            let first = self.place(row, column);
+            first..first + channels
+        });
+        Offsets {
+            windows: windows.collect(),
+            values: values.collect(),
+            len: self.wide_len(),
+            run: match channels == self.channels {
+                true => self.window[1] * channels,
+                false => channels,
+            },
         }
     }
 
-    /// Adds what [`gather`](Self::gather) has copied back to the pixels it came from.
-    pub(crate) fn scatter(&self, rows: &[f32], range: Range<usize>, image: &mut [f32]) {
-        let columns = self.output_size()[1];
-        let [_, window] = self.window;
-        for (at, row) in range.zip(rows.chunks_exact(self.values())) {
-            let (down, top) = self.inside(0, at / columns);
-            let (right, left) = self.inside(1, at % columns);
-            let len = right.len() * self.channels;
-            for (y, line) in down.zip(top..) {
-                let from = (y * window + right.start) * self.channels;
-                let to = (line * self.width + left) * self.channels;
-                let pixels = image[to..to + len].iter_mut().zip(&row[from..from + len]);
-                pixels.for_each(|(pixel, value)| *pixel += value);
+    /// Calls `work` with an image and the zeros around it.
+    pub(crate) fn with_zeros<R>(&self, image: &[f32], work: impl FnOnce(&[f32]) -> R) -> R {
+        self.with_zeros_of_rows(image, self.channels, work)
+    }
+
+    /// The same of an image whose pixels are `stride` floats apart.
+    pub(crate) fn with_zeros_of_rows<R>(
+        &self,
+        image: &[f32],
+        stride: usize,
+        work: impl FnOnce(&[f32]) -> R,
+    ) -> R {
+        let (channels, width) = (self.channels, self.wide()[1]);
+        if self.padding == [[0; 2]; 2] && stride == channels {
+            return work(&image[..self.input_len()]);
+        }
+        let ([top, _], [left, _]) = (self.padding[0], self.padding[1]);
+        scratch::with(self.wide_len(), |wide| {
+            wide.fill(0.0);
+            let lines = wide.chunks_exact_mut(width * channels).skip(top);
+            for (row, line) in lines.take(self.height).enumerate() {
+                let line = &mut line[left * channels..][..self.width * channels];
+                let image = &image[row * self.width * stride..];
+                if stride == channels {
+                    line.copy_from_slice(&image[..line.len()]);
+                    continue;
+                }
+                for (to, from) in line.chunks_exact_mut(channels).zip(image.chunks(stride)) {
+                    to.copy_from_slice(&from[..channels]);
+                }
             }
+            work(wide)
+        })
+    }
+
+    /// Copies an image without the zeros around it.
+    pub(crate) fn without_zeros(&self, wide: &[f32], image: &mut [MaybeUninit<f32>]) {
+        let (channels, width) = (self.channels, self.wide()[1]);
+        let ([top, _], [left, _]) = (self.padding[0], self.padding[1]);
+        let lines = wide.chunks_exact(width * channels).skip(top);
+        let rows = image.chunks_exact_mut(self.width * channels);
+        for (row, line) in rows.zip(lines) {
+            row.write_copy_of_slice(&line[left * channels..][..self.width * channels]);
         }
     }
+}
+
+/// Where windows lie in an image with the zeros around it.
+pub(crate) struct Offsets {
+    /// For each window, its first value.
+    pub(crate) windows: Vec<usize>,
+    /// For each value of a window, how far it lies behind the first.
+    pub(crate) values: Vec<usize>,
+    /// How many values at a time lie side by side.
+    pub(crate) run: usize,
+    /// Floats of the image with its zeros; behind each window in it lie all values.
+    pub(crate) len: usize,
 }

@@ -1,8 +1,7 @@
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 use candle_core::Tensor;
-use candle_core::cpu::erf::erf_f32;
-use rayon::prelude::*;
+use fmnist_kernels::{Curve, Isa};
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
@@ -67,125 +66,40 @@ impl Activation {
         matches!(self, Self::Linear | Self::Relu)
     }
 
+    /// As a kernel computes it; none where nothing is to be done.
+    fn curve(self) -> Option<Curve> {
+        Some(match self {
+            Self::Linear => return None,
+            Self::Relu => Curve::Relu,
+            Self::LeakyRelu { negative_slope } => Curve::LeakyRelu(negative_slope as f32),
+            Self::Elu => Curve::Elu,
+            Self::Selu => Curve::Selu,
+            Self::Gelu => Curve::Gelu,
+            Self::Silu => Curve::Silu,
+            Self::Sigmoid => Curve::Sigmoid,
+            Self::Tanh => Curve::Tanh,
+        })
+    }
+
     /// Whether its slope needs `x`, and does not follow from the value alone.
     pub(super) fn needs_sums(self) -> bool {
-        matches!(self, Self::Gelu | Self::Silu)
+        self.curve().is_some_and(Curve::needs_sums)
     }
 
     /// Replaces each `x`.
-    pub(super) fn replace(self, values: &mut [f32]) {
-        values.par_chunks_mut(PIECE).for_each(|piece| {
-            piece
-                .iter_mut()
-                .for_each(|value| *value = self.value(*value));
-        });
+    pub(super) fn replace(self, isa: Isa, values: &mut [f32]) {
+        if let Some(curve) = self.curve() {
+            curve.apply(isa, values);
+        }
     }
 
     /// Makes the gradient of each `x` from that of its value `y`. `x` may be anything unless
     /// [`needs_sums`](Self::needs_sums).
-    pub(super) fn return_gradient(self, x: &[f32], y: &[f32], gradient: &mut [f32]) {
-        let x = if self.needs_sums() { x } else { y };
-        let pieces = gradient
-            .par_chunks_mut(PIECE)
-            .zip(x.par_chunks(PIECE).zip(y.par_chunks(PIECE)));
-        pieces.for_each(|(gradient, (x, y))| {
-            for ((gradient, &x), &y) in gradient.iter_mut().zip(x).zip(y) {
-                *gradient *= self.slope(x, y);
-            }
-        });
-    }
-
-    fn value(self, x: f32) -> f32 {
-        match self {
-            Self::Linear => x,
-            // `max` would make 0 of a NaN.
-            Self::Relu => {
-                if x < 0.0 {
-                    0.0
-                } else {
-                    x
-                }
-            }
-            Self::LeakyRelu { negative_slope } => {
-                if x > 0.0 {
-                    x
-                } else {
-                    x * negative_slope as f32
-                }
-            }
-            Self::Elu => {
-                if x > 0.0 {
-                    x
-                } else {
-                    x.exp_m1()
-                }
-            }
-            Self::Selu => {
-                SELU_SCALE as f32
-                    * if x > 0.0 {
-                        x
-                    } else {
-                        SELU_ALPHA as f32 * x.exp_m1()
-                    }
-            }
-            Self::Gelu => 0.5 * x * (1.0 + erf_f32(x * FRAC_1_SQRT_2 as f32)),
-            Self::Silu => x * sigmoid(x),
-            Self::Sigmoid => sigmoid(x),
-            Self::Tanh => x.tanh(),
+    pub(super) fn return_gradient(self, isa: Isa, x: &[f32], y: &[f32], gradient: &mut [f32]) {
+        if let Some(curve) = self.curve() {
+            curve.backward(isa, x, y, gradient);
         }
     }
-
-    /// The derivative at `x`, whose value is `y`.
-    fn slope(self, x: f32, y: f32) -> f32 {
-        match self {
-            Self::Linear => 1.0,
-            Self::Relu => {
-                if y > 0.0 {
-                    1.0
-                } else {
-                    0.0
-                }
-            }
-            Self::LeakyRelu { negative_slope } => {
-                if y > 0.0 {
-                    1.0
-                } else {
-                    negative_slope as f32
-                }
-            }
-            Self::Elu => {
-                if y > 0.0 {
-                    1.0
-                } else {
-                    y + 1.0
-                }
-            }
-            Self::Selu => {
-                if y > 0.0 {
-                    SELU_SCALE as f32
-                } else {
-                    y + (SELU_SCALE * SELU_ALPHA) as f32
-                }
-            }
-            Self::Gelu => {
-                let density = (-0.5 * x * x).exp() / (2.0 * PI as f32).sqrt();
-                0.5 * (1.0 + erf_f32(x * FRAC_1_SQRT_2 as f32)) + x * density
-            }
-            Self::Silu => {
-                let s = sigmoid(x);
-                s + y * (1.0 - s)
-            }
-            Self::Sigmoid => y * (1.0 - y),
-            Self::Tanh => 1.0 - y * y,
-        }
-    }
-}
-
-/// Values that one parallel task takes.
-const PIECE: usize = 1 << 13;
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 /// 1 or 0, without a gradient.
@@ -234,17 +148,17 @@ impl Activation {
 
 impl Stage for Activation {
     fn kernel(&self) -> &'static str {
-        "plain loops"
+        "vector loops"
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         pass.inputs[0].clone_into(pass.output);
-        self.replace(pass.output);
+        self.replace(pass.isa, pass.output);
         Ok(())
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
-        self.return_gradient(pass.inputs[0], pass.output, pass.gradient);
+        self.return_gradient(pass.isa, pass.inputs[0], pass.output, pass.gradient);
         std::mem::swap(&mut pass.of_inputs[0], pass.gradient);
         Ok(())
     }

@@ -55,16 +55,16 @@ impl Layer for AvgPool2d {
 
 impl Stage for kernels::AveragePool {
     fn kernel(&self) -> &'static str {
-        "plain loops"
+        "vector loops"
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        self.forward(pass.inputs[0], pass.output);
+        self.forward(pass.isa, pass.inputs[0], pass.output);
         Ok(())
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
-        self.backward(pass.gradient, &mut pass.of_inputs[0]);
+        self.backward(pass.isa, pass.gradient, &mut pass.of_inputs[0]);
         Ok(())
     }
 }

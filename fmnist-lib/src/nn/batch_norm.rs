@@ -186,20 +186,21 @@ impl Stage for BatchNormStage {
             };
             self.kernel.forward(pass.isa, operands, pass.output);
         })?;
-        self.ending.end(pass.step, pass.output, &mut kept.sums);
+        self.ending
+            .end(pass.isa, pass.step, pass.output, &mut kept.sums);
         Ok(())
     }
 
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         self.ending
-            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+            .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
         pass.fill(|pass, dy, w, into| {
             let operands = kernels::BatchNormBackward {
                 x: pass.inputs[0],
                 gamma: w[0],
+                beta: w[1],
                 moments: &pass.kept.moments,
                 fixed: pass.frozen,
-                y: pass.output,
                 dy,
                 activation: self.ending.again(&pass.kept.bits),
             };

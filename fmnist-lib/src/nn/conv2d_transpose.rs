@@ -156,6 +156,7 @@ impl Conv2dTranspose {
         let kernel = TransposedConv(WindowConv {
             windows: placed(self.windows(place.inputs[0])),
             outputs: place.inputs[0][2],
+            groups: 1,
         });
         Some(SumsStage::staged(kernel, self.activation))
     }

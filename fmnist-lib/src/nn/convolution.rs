@@ -103,13 +103,13 @@ impl<K: Sums> Stage for SumsStage<K> {
         pass.weights.with_bias(outputs, |weights, bias| {
             self.kernel.sums(isa, x, weights, bias, y);
         })?;
-        self.ending.end(pass.step, y, &mut pass.kept.sums);
+        self.ending.end(pass.isa, pass.step, y, &mut pass.kept.sums);
         Ok(())
     }
 
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         self.ending
-            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+            .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
         pass.fill(|pass, dy, weights, into| {
             let operands = [pass.inputs[0], weights[0], dy];
             self.kernel

@@ -113,13 +113,14 @@ impl Stage for DenseStage {
             };
             self.kernel.forward(pass.isa, operands, pass.output);
         })?;
-        self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
+        self.ending
+            .end(pass.isa, pass.step, pass.output, &mut pass.kept.sums);
         Ok(())
     }
 
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         self.ending
-            .return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+            .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
         pass.fill(|pass, dy, w, into| {
             let activation = self.ending.again(&pass.kept.bits);
             let operands = pass.operands(w[0], dy, activation);

@@ -91,23 +91,23 @@ impl DepthwiseConv2d {
 }
 
 impl Sums for Depthwise {
-    const KERNEL: &'static str = "depthwise, plain loops";
+    const KERNEL: &'static str = "windows of each channel by themselves";
 
     fn outputs(&self) -> usize {
         self.windows.channels * self.multiplier
     }
 
-    fn sums(&self, _: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
-        self.forward(x, weights, bias, y);
+    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+        self.forward(isa, x, weights, bias, y);
     }
 
     fn gradients(
         &self,
-        _: Isa,
-        [x, weights, dy]: [&[f32]; 3],
+        isa: Isa,
+        operands: [&[f32]; 3],
         wants_input: bool,
         gradients: &mut Gradients,
     ) {
-        self.backward(x, weights, dy, wants_input, gradients);
+        self.backward(isa, operands, wants_input, gradients);
     }
 }

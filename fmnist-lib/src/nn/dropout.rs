@@ -69,7 +69,7 @@ impl Stage for StageDropout {
             Some(step) => {
                 self.draw(pass.images, step, &mut pass.kept.bits);
                 let dropout = self.kept(&pass.kept.bits);
-                dropout.apply(self.channels, pass.inputs[0], pass.output);
+                dropout.apply(pass.isa, self.channels, pass.inputs[0], pass.output);
             }
             None => pass.inputs[0].clone_into(pass.output),
         }
@@ -78,7 +78,12 @@ impl Stage for StageDropout {
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let dropout = self.kept(&pass.kept.bits);
-        dropout.apply(self.channels, pass.gradient, &mut pass.of_inputs[0]);
+        dropout.apply(
+            pass.isa,
+            self.channels,
+            pass.gradient,
+            &mut pass.of_inputs[0],
+        );
         Ok(())
     }
 }

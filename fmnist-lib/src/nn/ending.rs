@@ -1,6 +1,6 @@
 //! What follows the sums of a layer in the same stage: an activation, and dropout.
 
-use fmnist_kernels::{self as kernels, Dropout};
+use fmnist_kernels::{self as kernels, Dropout, Isa};
 
 use super::stage::Place;
 use super::{Activation, AnyLayer, Operation, Step, kept_bits};
@@ -104,14 +104,20 @@ impl Ending {
     }
 
     /// What the kernel has not done of it.
-    pub(crate) fn end(&self, step: Option<Step>, output: &mut [f32], sums: &mut Vec<f32>) {
+    pub(crate) fn end(
+        &self,
+        isa: Isa,
+        step: Option<Step>,
+        output: &mut [f32],
+        sums: &mut Vec<f32>,
+    ) {
         if self.is_fused {
             return;
         }
         if step.is_some() && self.activation.needs_sums() {
             output.clone_into(sums);
         }
-        self.activation.replace(output);
+        self.activation.replace(isa, output);
     }
 
     /// As [`begin`](Self::begin), in the same step's backward pass.
@@ -123,9 +129,15 @@ impl Ending {
     }
 
     /// The gradient of what the kernel gives, from that of the output.
-    pub(crate) fn return_gradient(&self, sums: &[f32], output: &[f32], gradient: &mut [f32]) {
+    pub(crate) fn return_gradient(
+        &self,
+        isa: Isa,
+        sums: &[f32],
+        output: &[f32],
+        gradient: &mut [f32],
+    ) {
         if !self.is_fused {
-            self.activation.return_gradient(sums, output, gradient);
+            self.activation.return_gradient(isa, sums, output, gradient);
         }
     }
 }

@@ -64,16 +64,17 @@ impl Layer for MaxPool2d {
 
 impl Stage for kernels::MaxPool {
     fn kernel(&self) -> &'static str {
-        "plain loops"
+        "vector loops"
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        self.forward(pass.inputs[0], pass.output);
+        self.forward(pass.isa, pass.inputs[0], pass.output);
         Ok(())
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         self.backward(
+            pass.isa,
             pass.inputs[0],
             pass.output,
             pass.gradient,

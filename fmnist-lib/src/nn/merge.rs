@@ -1,6 +1,7 @@
 //! Where branches of a network meet.
 
 use candle_core::Tensor;
+use fmnist_kernels as kernels;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -91,14 +92,11 @@ struct SideBySide(Vec<usize>);
 
 impl Stage for Sum {
     fn kernel(&self) -> &'static str {
-        "plain loops"
+        "sum"
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        pass.inputs[0].clone_into(pass.output);
-        for input in &pass.inputs[1..] {
-            add(pass.output, input);
-        }
+        kernels::sum(pass.inputs, pass.output);
         Ok(())
     }
 
@@ -107,7 +105,7 @@ impl Stage for Sum {
             return Ok(());
         };
         for other in others {
-            pass.gradient.as_slice().clone_into(other);
+            kernels::sum(&[pass.gradient], other);
         }
         std::mem::swap(first, pass.gradient);
         Ok(())
@@ -120,31 +118,12 @@ impl Stage for SideBySide {
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        let all: usize = self.0.iter().sum();
-        let pixels = pass.inputs[0].len() / self.0[0];
-        pass.output.clear();
-        pass.output.resize(pixels * all, 0.0);
-        let mut start = 0;
-        for (input, &channels) in pass.inputs.iter().zip(&self.0) {
-            let rows = pass
-                .output
-                .chunks_exact_mut(all)
-                .zip(input.chunks_exact(channels));
-            rows.for_each(|(row, part)| row[start..start + channels].copy_from_slice(part));
-            start += channels;
-        }
+        kernels::concatenate(pass.inputs, &self.0, pass.output);
         Ok(())
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
-        let all: usize = self.0.iter().sum();
-        let mut start = 0;
-        for (of_input, &channels) in pass.of_inputs.iter_mut().zip(&self.0) {
-            of_input.clear();
-            let rows = pass.gradient.chunks_exact(all);
-            rows.for_each(|row| of_input.extend_from_slice(&row[start..start + channels]));
-            start += channels;
-        }
+        kernels::split(pass.gradient, &self.0, pass.of_inputs);
         Ok(())
     }
 }

@@ -97,15 +97,15 @@ impl BatchNorm {
         let BatchNormBackward {
             x,
             gamma,
+            beta,
             moments,
             fixed,
-            y,
             dy,
             activation,
         } = operands;
         let pixels = self.pixels(what, x);
         let scale = self.scale(what, gamma, moments);
-        check_len(what, "y", y.len(), x.len());
+        check_len(what, "beta", beta.len(), self.channels);
         check_len(what, "dy", dy.len(), x.len());
         activation.check(what, pixels, self.channels);
         let channels = self.channels;
@@ -113,7 +113,7 @@ impl BatchNorm {
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
             let [plain, centred] = &mut sums;
             let into = GradientSums { plain, centred };
-            gradient_sums(isa, channels, operands.of_task(self, i), into);
+            gradient_sums(isa, channels, operands.of_task(self, i), &scale, into);
             sums
         };
         let count = x.len().div_ceil(self.task());

@@ -26,12 +26,12 @@ pub struct BatchNormBackward<'a> {
     pub x: &'a [f32],
     /// The factors of the forward pass.
     pub gamma: &'a [f32],
+    /// What it added.
+    pub beta: &'a [f32],
     /// The moments of the forward pass.
     pub moments: &'a Moments,
     /// Whether the moments are those of the whole training. Those of the batch depend on the input.
     pub fixed: bool,
-    /// The outputs of the forward pass.
-    pub y: &'a [f32],
     /// The gradient of the outputs.
     pub dy: &'a [f32],
     /// The activation of the forward pass.
@@ -54,7 +54,6 @@ impl<'a> BatchNormBackward<'a> {
         let floats = layer.floats_of_task(task, self.x.len());
         Self {
             x: &self.x[floats.clone()],
-            y: &self.y[floats.clone()],
             dy: &self.dy[floats.clone()],
             activation: of_floats(layer, self.activation, floats),
             ..self

@@ -5,6 +5,7 @@
 use std::mem::MaybeUninit;
 
 use super::{BatchNormBackward, BatchNormForward};
+use crate::activation::Activation;
 use crate::simd::{LANES, Simd, kernel};
 
 kernel! {
@@ -122,6 +123,55 @@ fn normalise_body<S: Simd>(
     }
 }
 
+/// What 16 channels did to their inputs.
+struct Channel<F> {
+    mean: F,
+    scale: F,
+    beta: F,
+}
+
+impl<F: Copy> Channel<F> {
+    #[inline(always)]
+    fn of<S: Simd<F = F>>(
+        s: S,
+        operands: BatchNormBackward<'_>,
+        scale: &[f32],
+        first: usize,
+        lanes: usize,
+    ) -> Self {
+        let (mean, beta) = (&operands.moments.mean, operands.beta);
+        assert!(
+            [mean.len(), scale.len(), beta.len()]
+                .iter()
+                .all(|&len| first + lanes <= len)
+        );
+        // SAFETY: the block lies within the channels.
+        unsafe {
+            Self {
+                mean: load(s, mean, first, lanes),
+                scale: load(s, scale, first, lanes),
+                beta: load(s, beta, first, lanes),
+            }
+        }
+    }
+
+    /// The distance of `x` from its mean, and the gradient before the activation. The output is computed once more:
+    /// it would take longer to read.
+    #[inline(always)]
+    fn gradient<S: Simd<F = F>>(
+        &self,
+        s: S,
+        activation: Activation<'_>,
+        x: F,
+        dy: F,
+        word: usize,
+    ) -> (F, F) {
+        let distance = s.sub(x, self.mean);
+        let y = activation.forward(s, s.fma(distance, self.scale, self.beta), word);
+        (distance, activation.backward(s, y, dy, word))
+    }
+}
+
 /// For each channel, sums over the pixels of a task.
 pub(super) struct GradientSums<'a> {
     /// Of the gradient before the activation.
@@ -132,7 +182,7 @@ pub(super) struct GradientSums<'a> {
 
 kernel! {
     pub(super) fn gradient_sums => gradient_sums_body(
-        channels: usize, operands: BatchNormBackward<'_>, sums: GradientSums<'_>,
+        channels: usize, operands: BatchNormBackward<'_>, scale: &[f32], sums: GradientSums<'_>,
     )
 }
 
@@ -141,37 +191,24 @@ fn gradient_sums_body<S: Simd>(
     s: S,
     channels: usize,
     operands: BatchNormBackward<'_>,
+    scale: &[f32],
     GradientSums { plain, centred }: GradientSums<'_>,
 ) {
-    let BatchNormBackward {
-        x,
-        y,
-        dy,
-        activation,
-        moments,
-        ..
-    } = operands;
-    assert!(x.len().is_multiple_of(channels) && [y.len(), dy.len()] == [x.len(); 2]);
-    assert!([moments.mean.len(), plain.len(), centred.len()] == [channels; 3]);
+    let (x, dy) = (operands.x, operands.dy);
+    assert!(x.len().is_multiple_of(channels) && dy.len() == x.len());
+    assert!([plain.len(), centred.len()] == [channels; 2]);
     let blocks = channels.div_ceil(LANES);
     for block in 0..blocks {
         let (first, lanes) = (block * LANES, (channels - block * LANES).min(LANES));
-        // SAFETY: the block lies within the channels.
-        let mean = unsafe { load(s, &moments.mean, first, lanes) };
+        let channel = Channel::of(s, operands, scale, first, lanes);
         let (mut sum, mut product) = (s.zero(), s.zero());
         let (mut at, mut word) = (first, block);
         while at < x.len() {
-            // SAFETY: `at + lanes` is not past the end of any of the three.
-            let (x, y, dy) = unsafe {
-                (
-                    load(s, x, at, lanes),
-                    load(s, y, at, lanes),
-                    load(s, dy, at, lanes),
-                )
-            };
-            let gradient = activation.backward(s, y, dy, word);
+            // SAFETY: `at + lanes` is not past the end of either.
+            let (x, dy) = unsafe { (load(s, x, at, lanes), load(s, dy, at, lanes)) };
+            let (distance, gradient) = channel.gradient(s, operands.activation, x, dy, word);
             sum = s.add(sum, gradient);
-            product = s.fma(gradient, s.sub(x, mean), product);
+            product = s.fma(gradient, distance, product);
             at += channels;
             word += blocks;
         }
@@ -210,38 +247,24 @@ fn input_gradient_body<S: Simd>(
     PerChannel { scale, mean, slope }: PerChannel<'_>,
     dx: &mut [MaybeUninit<f32>],
 ) {
-    let BatchNormBackward {
-        x,
-        y,
-        dy,
-        activation,
-        moments,
-        ..
-    } = operands;
-    assert!(dx.len().is_multiple_of(channels) && [x.len(), y.len(), dy.len()] == [dx.len(); 3]);
-    assert!([scale.len(), mean.len(), slope.len(), moments.mean.len()] == [channels; 4]);
+    let (x, dy) = (operands.x, operands.dy);
+    assert!(dx.len().is_multiple_of(channels) && [x.len(), dy.len()] == [dx.len(); 2]);
+    assert!([mean.len(), slope.len()] == [channels; 2]);
     let blocks = channels.div_ceil(LANES);
     for block in 0..blocks {
         let (first, lanes) = (block * LANES, (channels - block * LANES).min(LANES));
+        let channel = Channel::of(s, operands, scale, first, lanes);
         // SAFETY: the block lies within the channels.
-        let (centre, scale, mean, slope) = unsafe {
-            (
-                load(s, &moments.mean, first, lanes),
-                load(s, scale, first, lanes),
-                load(s, mean, first, lanes),
-                load(s, slope, first, lanes),
-            )
-        };
+        let (mean, slope) = unsafe { (load(s, mean, first, lanes), load(s, slope, first, lanes)) };
         let (mut at, mut word) = (first, block);
         while at < dx.len() {
-            // SAFETY: `at + lanes` is not past the end of any of the four.
+            // SAFETY: `at + lanes` is not past the end of any of the three.
             unsafe {
-                let (y, dy) = (load(s, y, at, lanes), load(s, dy, at, lanes));
-                let gradient = activation.backward(s, y, dy, word);
-                let distance = s.sub(load(s, x, at, lanes), centre);
+                let (x, dy) = (load(s, x, at, lanes), load(s, dy, at, lanes));
+                let (distance, gradient) = channel.gradient(s, operands.activation, x, dy, word);
                 let rest = s.sub(s.sub(gradient, mean), s.mul(slope, distance));
                 let to = dx.as_mut_ptr().wrapping_add(at).cast();
-                s.store_n(to, s.mul(scale, rest), lanes);
+                s.store_n(to, s.mul(channel.scale, rest), lanes);
             }
             at += channels;
             word += blocks;

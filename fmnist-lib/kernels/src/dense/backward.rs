@@ -1,7 +1,7 @@
 //! Backward: the activation undone, then a product for the weights and one for the input.
 
 use super::{DEPTH, Dense, FEATURES};
-use crate::gemm::{PANEL, Panels, Product, row_stride};
+use crate::gemm::{PANEL, Panels, Product, Strided, row_stride};
 use crate::operands::Backward;
 use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
@@ -75,9 +75,11 @@ fn weights_body<S: Simd>(
             m: features,
             k,
             n: outputs,
-            a: columns.as_ptr(),
-            a_row: 1,
-            a_step: FEATURES,
+            a: Strided {
+                a: columns.as_ptr(),
+                row: 1,
+                step: FEATURES,
+            },
             b: sums.as_ptr().wrapping_add(part * DEPTH * stride),
             b_row: stride,
             b_panel: PANEL,
@@ -114,9 +116,11 @@ fn input_body<S: Simd>(
         m: rows,
         k: outputs,
         n: inputs,
-        a: sums.as_ptr(),
-        a_row: row_stride(outputs),
-        a_step: 1,
+        a: Strided {
+            a: sums.as_ptr(),
+            row: row_stride(outputs),
+            step: 1,
+        },
         b: packed.as_ptr(),
         b_row: panels.row,
         b_panel: panels.panel,

@@ -1,7 +1,8 @@
 //! Forward: the product, then bias and activation while the rows are in the cache.
 
 use super::{DEPTH, Dense};
-use crate::gemm::{Panels, Product};
+use crate::activation::Activation;
+use crate::gemm::{Panels, Product, Strided};
 use crate::operands::Forward;
 use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
@@ -36,9 +37,11 @@ fn rows_body<S: Simd>(
             m: rows,
             k: (inputs - first).min(DEPTH),
             n: outputs,
-            a: x.as_ptr().wrapping_add(first),
-            a_row: inputs,
-            a_step: 1,
+            a: Strided {
+                a: x.as_ptr().wrapping_add(first),
+                row: inputs,
+                step: 1,
+            },
             b: weights.as_ptr().wrapping_add(first * panels.row),
             b_row: panels.row,
             b_panel: panels.panel,
@@ -51,8 +54,20 @@ fn rows_body<S: Simd>(
         unsafe { product.run(s) };
         first += DEPTH;
     }
+    finish(s, bias, activation, y);
+}
+
+/// Adds the bias to some rows of sums, and applies the activation, which is of these rows.
+#[inline(always)]
+pub(crate) fn finish<S: Simd>(
+    s: S,
+    bias: &[f32],
+    activation: Activation<'_>,
+    y: &mut [MaybeUninit<f32>],
+) {
+    let outputs = bias.len();
     let blocks = outputs.div_ceil(LANES);
-    for row in 0..rows {
+    for row in 0..y.len() / outputs {
         for block in 0..blocks {
             let lanes = (outputs - block * LANES).min(LANES);
             let at = y

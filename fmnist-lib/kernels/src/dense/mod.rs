@@ -27,7 +27,7 @@ const ROWS: usize = 64;
 /// Rows of the weights whose gradient a parallel task computes.
 const FEATURES: usize = 96;
 /// Terms of a sum taken at a time, so that a block of the right-hand matrix stays in the cache.
-const DEPTH: usize = 512;
+pub(crate) const DEPTH: usize = 512;
 
 impl Dense {
     /// `y = activation(x weights + bias)`.

@@ -1,6 +1,6 @@
 //! Sixteen lanes as two AVX2 registers.
 
-use super::Simd;
+use super::{LANES, Simd};
 use std::arch::x86_64::*;
 
 /// Proof that the CPU has AVX2 and FMA.
@@ -30,6 +30,27 @@ macro_rules! both {
     ($f:ident$(::<$c:ident>)?($($a:ident),*)) => {
         op!([$f$(::<$c>)?($($a[0]),*), $f$(::<$c>)?($($a[1]),*)])
     };
+}
+
+/// Bits behind the exponent of a float.
+const MANTISSA: i32 = 23;
+
+/// Sixteen lanes that are on, and sixteen that are off.
+static ON_AND_OFF: [[i32; LANES]; 2] = [[-1; LANES], [0; LANES]];
+
+impl Avx2 {
+    /// The first `n` lanes on, the others off.
+    #[inline(always)]
+    fn lanes(self, n: usize) -> [__m256i; 2] {
+        let first = ON_AND_OFF.as_flattened()[LANES - n.min(LANES)..].as_ptr();
+        // SAFETY: 16 numbers or more lie behind the first.
+        unsafe {
+            [
+                _mm256_loadu_si256(first.cast()),
+                _mm256_loadu_si256(first.wrapping_add(8).cast()),
+            ]
+        }
+    }
 }
 
 impl Simd for Avx2 {
@@ -104,6 +125,12 @@ impl Simd for Avx2 {
         both!(_mm256_max_ps(zero, a))
     }
     #[inline(always)]
+    fn shift_to_exponent(self, a: Self::F) -> Self::F {
+        let bits = both!(_mm256_castps_si256(a));
+        let shifted = both!(_mm256_slli_epi32::<MANTISSA>(bits));
+        both!(_mm256_castsi256_ps(shifted))
+    }
+    #[inline(always)]
     fn splat_i(self, x: u8) -> Self::I {
         op!([_mm256_set1_epi32(i32::from(x)); 2])
     }
@@ -167,6 +194,34 @@ impl Simd for Avx2 {
                 _mm256_set_m128(_mm_loadu_ps(row(1)), _mm_loadu_ps(row(0))),
                 _mm256_set_m128(_mm_loadu_ps(row(3)), _mm_loadu_ps(row(2))),
             ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_n(self, p: *const f32, n: usize) -> Self::F {
+        if n >= LANES {
+            // SAFETY: all 16 floats are readable.
+            return unsafe { self.load(p) };
+        }
+        let [low, high] = self.lanes(n);
+        // SAFETY: the caller's; lanes that are off are not read.
+        unsafe {
+            [
+                _mm256_maskload_ps(p, low),
+                _mm256_maskload_ps(p.wrapping_add(8), high),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_n(self, p: *mut f32, v: Self::F, n: usize) {
+        if n >= LANES {
+            // SAFETY: all 16 floats are writable.
+            return unsafe { self.store(p, v) };
+        }
+        let [low, high] = self.lanes(n);
+        // SAFETY: the caller's; lanes that are off are not written.
+        unsafe {
+            _mm256_maskstore_ps(p, low, v[0]);
+            _mm256_maskstore_ps(p.wrapping_add(8), high, v[1]);
         }
     }
 }

@@ -94,6 +94,12 @@ impl Simd for Avx512 {
         op!(_mm512_max_ps(_mm512_setzero_ps(), a))
     }
     #[inline(always)]
+    fn shift_to_exponent(self, a: __m512) -> __m512 {
+        op!(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(
+            _mm512_castps_si512(a)
+        )))
+    }
+    #[inline(always)]
     fn splat_i(self, x: u8) -> __m512i {
         op!(_mm512_set1_epi32(i32::from(x)))
     }

@@ -105,6 +105,9 @@ pub(super) trait Simd: Copy + Send + Sync {
     fn select(self, mask: u16, yes: Self::F, no: Self::F) -> Self::F;
     /// `max(0, a)`, NaN stays NaN.
     fn relu(self, a: Self::F) -> Self::F;
+    /// The last nine bits of each number in the place of its sign and exponent: of a number whose last bits count
+    /// `n + 127`, this is `2^n`.
+    fn shift_to_exponent(self, a: Self::F) -> Self::F;
 
     fn splat_i(self, x: u8) -> Self::I;
     /// # Safety

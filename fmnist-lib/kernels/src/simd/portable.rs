@@ -93,6 +93,10 @@ impl Simd for Portable {
         zip(a, a, |a, _| if a < 0.0 { 0.0 } else { a })
     }
     #[inline(always)]
+    fn shift_to_exponent(self, a: F) -> F {
+        a.map(|a| f32::from_bits(a.to_bits() << 23))
+    }
+    #[inline(always)]
     fn splat_i(self, x: u8) -> I {
         [x; LANES]
     }

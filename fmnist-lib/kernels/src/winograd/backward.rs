@@ -5,7 +5,7 @@ use super::tiles::{Tiles, Work};
 use super::transform::{INPUT, InputTransposed, OUTPUT, OutputTransposed, POINTS, both_axes};
 use super::window::{Window, points};
 use super::{CHUNK, Conv, weights};
-use crate::gemm::{PANEL, Product};
+use crate::gemm::{PANEL, Product, Strided};
 use crate::operands::Backward;
 use crate::scratch;
 use crate::simd::{Isa, LANES, Simd, kernel};
@@ -91,9 +91,11 @@ fn chunk_body<S: Simd>(
             m: conv.inputs,
             k: tiles.count,
             n: conv.outputs,
-            a: v,
-            a_row: 1,
-            a_step: tiles.input_row,
+            a: Strided {
+                a: v,
+                row: 1,
+                step: tiles.input_row,
+            },
             b: m,
             b_row: tiles.output_row,
             b_panel: PANEL,
@@ -110,9 +112,11 @@ fn chunk_body<S: Simd>(
                 m: tiles.count,
                 k: conv.outputs,
                 n: conv.inputs,
-                a: m,
-                a_row: tiles.output_row,
-                a_step: 1,
+                a: Strided {
+                    a: m,
+                    row: tiles.output_row,
+                    step: 1,
+                },
                 b: u.as_ptr().wrapping_add(point * panels.len),
                 b_row: panels.row,
                 b_panel: panels.panel,

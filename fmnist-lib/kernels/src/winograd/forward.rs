@@ -4,7 +4,7 @@ use super::tiles::{Tiles, Work};
 use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, both_axes};
 use super::window::{Window, points};
 use super::{Conv, weights};
-use crate::gemm::Product;
+use crate::gemm::{Product, Strided};
 use crate::operands::Forward;
 use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
@@ -35,9 +35,11 @@ fn chunk_body<S: Simd>(
             m: tiles.count,
             k: conv.inputs,
             n: conv.outputs,
-            a: v.as_ptr().wrapping_add(point * tiles.input_point()),
-            a_row: tiles.input_row,
-            a_step: 1,
+            a: Strided {
+                a: v.as_ptr().wrapping_add(point * tiles.input_point()),
+                row: tiles.input_row,
+                step: 1,
+            },
             b: u.as_ptr().wrapping_add(point * panels.len),
             b_row: panels.row,
             b_panel: panels.panel,

@@ -4,6 +4,7 @@ mod adam;
 mod batch_norm;
 mod conv;
 mod conv_pool;
+mod curve;
 mod dense;
 mod dropout;
 mod oracle;

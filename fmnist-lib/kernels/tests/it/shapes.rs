@@ -16,7 +16,7 @@ fn a_part_of_an_image_is_refused() {
         strides: [2, 2],
         padding: [[0, 0], [0, 0]],
     });
-    pool.forward(&[0.0; 7], &mut vec![]);
+    pool.forward(Isa::best(), &[0.0; 7], &mut vec![]);
 }
 
 #[test]

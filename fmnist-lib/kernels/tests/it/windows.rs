@@ -3,8 +3,8 @@
 use super::oracle::{error, numbers};
 use super::{Case, MIXES, all_bits, bits, check_passes, errors, same_on_any_threads};
 use fmnist_kernels::{
-    Activation, AveragePool, Backward, Depthwise, Forward, Gradients, GroupedConv, Isa, LayerNorm,
-    MaxPool, TransposedConv, WindowConv, Windows,
+    Activation, AveragePool, Backward, Depthwise, Forward, Gradients, Isa, LayerNorm, MaxPool,
+    TransposedConv, WindowConv, Windows,
 };
 
 /// Windows of every kind: larger than the image, apart, overlapping, of one pixel, padded unevenly.
@@ -59,9 +59,25 @@ fn pixels(windows: &Windows, n: usize, mut visit: impl FnMut(usize, usize, usize
 
 #[test]
 fn convolutions_agree_with_plain_loops() {
-    for (n, channels, outputs) in [(3, 1, 6), (2, 3, 17), (5, 16, 32), (1, 33, 5), (37, 2, 3)] {
+    for (n, channels, outputs, groups) in [
+        (3, 1, 6, 1),
+        (2, 3, 17, 1),
+        (5, 16, 32, 1),
+        (1, 33, 5, 1),
+        (37, 2, 3, 1),
+        (2, 5, 70, 1),
+        (3, 4, 6, 2),
+        (2, 9, 3, 3),
+        (37, 6, 12, 6),
+        (5, 32, 32, 4),
+    ] {
         for windows in all_windows(channels) {
-            let layer = WindowConv { windows, outputs };
+            let layer = WindowConv {
+                windows,
+                outputs,
+                groups,
+            };
+            let of_group = channels / groups;
             let count = n * windows.count();
             let x = numbers(n * windows.input_len(), 1, 1e-6);
             let (weights, bias) = (
@@ -74,9 +90,10 @@ fn convolutions_agree_with_plain_loops() {
                 .collect();
             let each = |visit: &mut dyn FnMut(usize, usize, usize)| {
                 pixels(&windows, n, |window, pixel, tap| {
-                    for (p, q) in (0..channels).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
-                        let weight = (tap * channels + p) * outputs + q;
-                        visit(pixel * channels + p, weight, window * outputs + q);
+                    for (p, q) in (0..of_group).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
+                        let weight = (tap * of_group + p) * outputs + q;
+                        let channel = q / (outputs / groups) * of_group + p;
+                        visit(pixel * channels + channel, weight, window * outputs + q);
                     }
                 });
             };
@@ -183,6 +200,7 @@ fn transposed_convolutions_agree_with_plain_loops() {
             let layer = TransposedConv(WindowConv {
                 windows,
                 outputs: inputs,
+                groups: 1,
             });
             let taps = windows.window[0] * windows.window[1];
             let sizes = [
@@ -196,49 +214,6 @@ fn transposed_convolutions_agree_with_plain_loops() {
                     for (p, q) in (0..channels).flat_map(|p| (0..inputs).map(move |q| (p, q))) {
                         let w_at = (tap * channels + p) * inputs + q;
                         visit(window * inputs + q, w_at, pixel * channels + p);
-                    }
-                });
-            };
-            Sums::new(format!("{layer:?}, {n} images"), sizes, &products).check(
-                |isa, s, y| layer.forward(isa, &s.x, &s.weights, &s.bias, y),
-                |isa, s, input, g| layer.backward(isa, &s.x, &s.weights, &s.dy, input, g),
-            );
-        }
-    }
-}
-
-#[test]
-fn grouped_convolutions_agree_with_plain_loops() {
-    for (n, channels, outputs, groups) in [
-        (3, 4, 6, 2),
-        (2, 9, 3, 3),
-        (37, 6, 12, 6),
-        (5, 32, 32, 4),
-        (2, 3, 5, 1),
-    ] {
-        for windows in all_windows(channels) {
-            let layer = GroupedConv {
-                windows,
-                outputs,
-                groups,
-            };
-            let sizes = [
-                n * windows.input_len(),
-                layer.weights_len(),
-                outputs,
-                n * windows.count() * outputs,
-            ];
-            let of_group = channels / groups;
-            let products = |visit: &mut Visit<'_>| {
-                pixels(&windows, n, |window, pixel, tap| {
-                    for (p, q) in (0..of_group).flat_map(|p| (0..outputs).map(move |q| (p, q))) {
-                        let group = q / (outputs / groups);
-                        let x_at = pixel * channels + group * of_group + p;
-                        visit(
-                            x_at,
-                            (tap * of_group + p) * outputs + q,
-                            window * outputs + q,
-                        );
                     }
                 });
             };
@@ -275,8 +250,8 @@ fn depthwise_convolutions_agree_with_plain_loops() {
                 });
             };
             Sums::new(format!("{layer:?}, {n} images"), sizes, &products).check(
-                |_, s, y| layer.forward(&s.x, &s.weights, &s.bias, y),
-                |_, s, input, g| layer.backward(&s.x, &s.weights, &s.dy, input, g),
+                |isa, s, y| layer.forward(isa, &s.x, &s.weights, &s.bias, y),
+                |isa, s, input, g| layer.backward(isa, [&s.x, &s.weights, &s.dy], input, g),
             );
         }
     }
@@ -323,17 +298,24 @@ fn pools_agree_with_plain_loops() {
                 .map(|(sum, size)| sum / size)
                 .collect();
             let (mut y, mut dx) = (vec![7.0; 3], vec![7.0; 3]);
-            MaxPool(windows).forward(&x, &mut y);
-            MaxPool(windows).backward(&x, &y, &dy, &mut dx);
-            let apart = [error(&y, &largest), error(&dx, &of_largest)];
-            assert!(apart[0] == 0.0 && apart[1] < 1e-6, "{windows:?}: {apart:?}");
-            AveragePool(windows).forward(&x, &mut y);
-            AveragePool(windows).backward(&dy, &mut dx);
-            let apart = [error(&y, &means), error(&dx, &of_mean)];
-            assert!(
-                apart.iter().all(|&apart| apart < 1e-6),
-                "{windows:?}: {apart:?}"
-            );
+            for isa in Isa::available() {
+                MaxPool(windows).forward(isa, &x, &mut y);
+                MaxPool(windows).backward(isa, &x, &y, &dy, &mut dx);
+                let apart = [error(&y, &largest), error(&dx, &of_largest)];
+                assert!(
+                    apart[0] == 0.0 && apart[1] < 1e-6,
+                    "{}, {windows:?}: {apart:?}",
+                    isa.name()
+                );
+                AveragePool(windows).forward(isa, &x, &mut y);
+                AveragePool(windows).backward(isa, &dy, &mut dx);
+                let apart = [error(&y, &means), error(&dx, &of_mean)];
+                assert!(
+                    apart.iter().all(|&apart| apart < 1e-6),
+                    "{}, {windows:?}: {apart:?}",
+                    isa.name()
+                );
+            }
         }
     }
 }
@@ -350,10 +332,12 @@ fn a_nan_is_the_largest_of_its_window_and_gets_its_gradient() {
     };
     let x = [1.0, f32::NAN, 3.0, 2.0];
     let (mut y, mut dx) = (vec![], vec![]);
-    MaxPool(windows).forward(&x, &mut y);
-    assert!(y[0].is_nan() && y[1] == 3.0);
-    MaxPool(windows).backward(&x, &y, &[5.0, 6.0], &mut dx);
-    assert_eq!(dx, [0.0, 5.0, 6.0, 0.0]);
+    for isa in Isa::available() {
+        MaxPool(windows).forward(isa, &x, &mut y);
+        assert!(y[0].is_nan() && y[1] == 3.0);
+        MaxPool(windows).backward(isa, &x, &y, &[5.0, 6.0], &mut dx);
+        assert_eq!(dx, [0.0, 5.0, 6.0, 0.0]);
+    }
 }
 
 #[test]
@@ -428,6 +412,7 @@ fn bits_do_not_depend_on_threads() {
     let layer = WindowConv {
         windows,
         outputs: 20,
+        groups: 1,
     };
     let depthwise = Depthwise {
         windows,
@@ -461,22 +446,14 @@ fn bits_do_not_depend_on_threads() {
         layer.backward(isa, operands, &mut g);
         let mut each = Gradients::default();
         let of_channels = &dy[..100 * windows.count() * 8];
-        depthwise.backward(&x, &weights[..25 * 8], of_channels, true, &mut each);
+        let operands = [&x[..], &weights[..25 * 8], of_channels];
+        depthwise.backward(isa, operands, true, &mut each);
         let transposed = TransposedConv(layer);
         let mut back = vec![];
         transposed.forward(isa, &dy, &weights, &[0.5; 8], &mut back);
         let mut of_back = Gradients::default();
         transposed.backward(isa, &dy, &weights, &x, true, &mut of_back);
-        let grouped = GroupedConv {
-            windows,
-            outputs: 8,
-            groups: windows.channels,
-        };
-        let mut of_groups = Gradients::default();
-        let own = &weights[..grouped.weights_len()];
-        let of_outputs = &dy[..100 * windows.count() * 8];
-        grouped.backward(isa, &x, own, of_outputs, true, &mut of_groups);
-        let all = [&g, &each, &of_back, &of_groups].map(all_bits);
+        let all = [&g, &each, &of_back].map(all_bits);
         (bits(&y), bits(&back), all)
     });
 }

@@ -1,12 +1,9 @@
 //! The convolution as a stage of a plan.
 
-use fmnist_kernels::{
-    self as kernels, Conv, ConvPool, Gradients, GroupedConv, Isa, WindowConv, Windows,
-};
+use fmnist_kernels::{self as kernels, Conv, ConvPool, WindowConv, Windows};
 
 use super::Conv2d;
 use crate::error::Result;
-use crate::nn::convolution::{Sums, SumsStage};
 use crate::nn::ending::{Ending, StageDropout};
 use crate::nn::sliding::placed;
 use crate::nn::stage::{Backward, Forward, Place, Stage, Staged};
@@ -43,21 +40,15 @@ pub(super) fn winograd(windows: &Windows, outputs: usize) -> Option<Conv> {
 impl Conv2d {
     pub(in crate::nn) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
         let windows = placed(self.windows(self.kernel_size, place.inputs[0]));
-        if self.groups > 1 {
-            let kernel = GroupedConv {
-                windows,
-                outputs: self.filters,
-                groups: self.groups,
-            };
-            return Some(SumsStage::staged(kernel, self.activation));
-        }
-        if let Some(staged) = self.with_pool(place, &windows) {
+        if self.groups == 1
+            && let Some(staged) = self.with_pool(place, &windows)
+        {
             return Some(staged);
         }
         let (filters, ending) = (self.filters, Ending::new(self.activation, place));
         Some(Staged {
             followers: ending.followers(),
-            stage: match winograd(&windows, filters) {
+            stage: match winograd(&windows, filters).filter(|_| self.groups == 1) {
                 Some(kernel) => Box::new(ConvStage {
                     kernel,
                     filters,
@@ -67,6 +58,7 @@ impl Conv2d {
                     let kernel = WindowConv {
                         windows,
                         outputs: filters,
+                        groups: self.groups,
                     };
                     Box::new(ConvStage {
                         kernel,
@@ -126,12 +118,12 @@ macro_rules! conv_stage {
                     };
                     self.kernel.forward(pass.isa, operands, pass.output);
                 })?;
-                self.ending.end(pass.step, pass.output, &mut pass.kept.sums);
+                self.ending.end(pass.isa, pass.step, pass.output, &mut pass.kept.sums);
                 Ok(())
             }
 
             fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
-                self.ending.return_gradient(&pass.kept.sums, pass.output, pass.gradient);
+                self.ending.return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
                 pass.fill(|pass, dy, w, into| {
                     let activation = self.ending.again(&pass.kept.bits);
                     let operands = pass.operands(w[0], dy, activation);
@@ -178,27 +170,5 @@ impl Stage for ConvPoolStage {
             };
             self.kernel.backward(pass.isa, operands, into);
         })
-    }
-}
-
-impl Sums for GroupedConv {
-    const KERNEL: &'static str = "windows as a matrix product for each group";
-
-    fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
-        self.forward(isa, x, weights, bias, y);
-    }
-
-    fn gradients(
-        &self,
-        isa: Isa,
-        [x, weights, dy]: [&[f32]; 3],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    ) {
-        self.backward(isa, x, weights, dy, wants_input, gradients);
     }
 }

@@ -1,0 +1,181 @@
+//! A convolution with windows of any size, strides, padding and groups, as a matrix product.
+//!
+//! The matrix of all windows exists nowhere: the product reads each number where it lies in the image, which is copied
+//! once where zeros stand around it.
+
+mod backward;
+mod forward;
+mod pack;
+
+use crate::gemm::Panels;
+use crate::operands::{Backward, Forward};
+use crate::output::{Gradients, refill};
+use crate::simd::Isa;
+use crate::windows::{Offsets, Windows};
+use crate::{check_len, check_sides, images_per_task, scratch, sum_in_order};
+pub(crate) use backward::InputGradient;
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+/// A convolution; batches are `[n][height][width][channels]` and `[n][rows][columns][outputs]`, weights
+/// `[window rows][window columns][channels / groups][outputs]`, as in Keras.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowConv {
+    /// What it slides over.
+    pub windows: Windows,
+    /// Filters.
+    pub outputs: usize,
+    /// Equal parts of the channels and of the filters, each of which sees nothing of the others: a divisor of both.
+    /// 1 is the usual convolution.
+    pub groups: usize,
+}
+
+impl WindowConv {
+    /// Floats of an image of the output.
+    pub fn output_len(&self) -> usize {
+        self.windows.count() * self.outputs
+    }
+
+    /// Floats of the weights.
+    pub fn weights_len(&self) -> usize {
+        self.values() * self.outputs
+    }
+
+    /// Channels and filters of a group.
+    fn of_group(&self) -> [usize; 2] {
+        [self.windows.channels, self.outputs].map(|all| all / self.groups)
+    }
+
+    /// Values of a window that one filter reads.
+    fn values(&self) -> usize {
+        self.windows.values() / self.groups
+    }
+
+    fn offsets(&self) -> Offsets {
+        self.windows.offsets(self.of_group()[0])
+    }
+
+    /// Asserts that there is such a thing.
+    pub(crate) fn check_sides(&self, what: &str) {
+        self.windows.check(what);
+        check_sides(what, 1, &[self.outputs, self.windows.values()]);
+        let (channels, outputs, groups) = (self.windows.channels, self.outputs, self.groups);
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups) && outputs.is_multiple_of(groups),
+            "{what}: {groups} groups do not divide {channels} channels and {outputs} outputs"
+        );
+    }
+
+    fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
+        self.check_sides(what);
+        let n = x.len() / self.windows.input_len();
+        check_len(what, "x", x.len(), n * self.windows.input_len());
+        check_len(what, "weights", weights.len(), self.weights_len());
+        n
+    }
+
+    /// `y = activation(conv(x, weights) + bias)`.
+    ///
+    /// # Panics
+    /// When a slice has the wrong length, no window fits, or the groups do not divide channels and outputs.
+    pub fn forward(&self, isa: Isa, operands: Forward<'_>, y: &mut Vec<f32>) {
+        let what = "WindowConv::forward";
+        let n = self.check(what, operands.x, operands.weights);
+        let pixels = self.windows.count();
+        operands.check(what, n * pixels, self.outputs);
+        let offsets = self.offsets();
+        let panels = Panels::new(self.values(), self.of_group()[1]);
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            scratch::with(self.groups * panels.len, |packed| {
+                pack::forward(self, operands.weights, panels, packed);
+                let packed = &*packed;
+                let images = operands.x.par_chunks(self.windows.input_len());
+                let tasks = images.zip(y.par_chunks_mut(self.output_len())).enumerate();
+                tasks.for_each(|(image, (x, y))| {
+                    let first = image * pixels;
+                    self.windows.with_zeros(x, |x| {
+                        let activation = operands.activation.pixels(first, pixels, self.outputs);
+                        let of_image = Forward {
+                            x,
+                            weights: packed,
+                            activation,
+                            ..operands
+                        };
+                        forward::image(isa, *self, &offsets, of_image, y);
+                    });
+                });
+            });
+        };
+        // SAFETY: all outputs of all windows of all images are written.
+        unsafe { refill(y, n * self.output_len(), fill) };
+    }
+
+    /// The gradients of the weights, the bias and, where it is asked for, the input.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn backward(&self, isa: Isa, operands: Backward<'_>, gradients: &mut Gradients) {
+        let what = "WindowConv::backward";
+        let n = self.check(what, operands.x, operands.weights);
+        operands.check(what, n * self.windows.count(), self.outputs);
+        let input = self.windows.input_len();
+        let images = images_per_task(n);
+        let mut partial = Vec::new();
+        let fill = |dx: &mut [MaybeUninit<f32>]| {
+            let mut parts: Vec<_> = dx.chunks_mut(images * input).collect();
+            parts.resize_with(n.div_ceil(images), Default::default);
+            let offsets = self.offsets();
+            InputGradient::with(self, operands.weights, operands.wants_input, |of_input| {
+                let tasks = parts.into_par_iter().enumerate();
+                let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
+                    let range = task * images..((task + 1) * images).min(n);
+                    self.task(isa, operands, range, &offsets, of_input, dx)
+                };
+                partial = tasks.map(task).collect();
+            });
+        };
+        let len = if operands.wants_input { n * input } else { 0 };
+        // SAFETY: all inputs of all images are written.
+        unsafe { refill(&mut gradients.input, len, fill) };
+        let mut total = vec![0.0; self.weights_len() + self.outputs];
+        sum_in_order(&partial, &mut total);
+        gradients.bias = total.split_off(self.weights_len());
+        gradients.weights = total;
+    }
+
+    /// The sums over some images of the gradients of weights and bias, one behind the other.
+    fn task(
+        &self,
+        isa: Isa,
+        operands: Backward<'_>,
+        images: std::ops::Range<usize>,
+        offsets: &Offsets,
+        of_input: Option<InputGradient<'_>>,
+        dx: &mut [MaybeUninit<f32>],
+    ) -> Vec<f32> {
+        let pixels = self.windows.count();
+        let (input, output) = (self.windows.input_len(), self.output_len());
+        let mut gradients = vec![0.0; self.weights_len() + self.outputs];
+        let (of_weights, of_bias) = gradients.split_at_mut(self.weights_len());
+        let mut dx = dx.chunks_exact_mut(input);
+        scratch::with(backward::sums_len(self), |sums| {
+            for image in images {
+                let of_image = Backward {
+                    x: &operands.x[image * input..][..input],
+                    y: &operands.y[image * output..][..output],
+                    dy: &operands.dy[image * output..][..output],
+                    activation: (operands.activation).pixels(image * pixels, pixels, self.outputs),
+                    ..operands
+                };
+                backward::sums(isa, self.outputs, of_image, sums, of_bias);
+                self.windows.with_zeros(of_image.x, |x| {
+                    backward::weights(isa, *self, offsets, x, sums, of_weights);
+                });
+                if let (Some(of_input), Some(dx)) = (of_input, dx.next()) {
+                    of_input.image(isa, sums, backward::sums_stride(self), dx);
+                }
+            }
+        });
+        gradients
+    }
+}
