@@ -29,6 +29,12 @@ WARM_UP = [
 ]
 
 
+def is_idle(message, request):
+    """Whether this is the last that a kernel says of a request."""
+    about = message["parent_header"].get("msg_id") == request
+    return about and message["content"].get("execution_state") == "idle"
+
+
 class Spare:
     """A kernel that has run the warm-up."""
 
@@ -55,7 +61,12 @@ class Spare:
         client.start_channels(hb=False)
         try:
             for cell in WARM_UP:
-                await client.execute(cell, reply=True, timeout=600)
+                request = client.execute(cell)
+                while not is_idle(await client.get_iopub_msg(timeout=600), request):
+                    pass
+                await client.get_shell_msg(timeout=600)
+            # Nothing is left to read: a connection that is closed before that is reset, and an evcxr that sees this
+            # may answer nobody any more.
         finally:
             client.stop_channels()
 

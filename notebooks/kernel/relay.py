@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import evcxr
@@ -21,15 +22,16 @@ from interrupt import Interrupt
 from jupyter_client import KernelClient
 from runtime import Streams
 
+PATIENCE = 10  # seconds for a kernel that is ready to answer; it takes milliseconds
 NO_INPUT = "There is no input here: the cell's reading is at its end.\n"
 
 
 class Kernel:
-    """The evcxr behind a relay, and the process that it is."""
+    """The evcxr behind a relay, and the process that it is: one from the pool, or one of its own."""
 
-    def __init__(self):
+    def __init__(self, pooled=True):
         self.pool = socket.socket(socket.AF_UNIX)
-        answer = self.from_pool()
+        answer = self.from_pool() if pooled else None
         self.own = None
         if answer:
             self.process, folder = psutil.Process(answer["process"]), answer["folder"]
@@ -57,7 +59,8 @@ class Kernel:
         return bool(zmq.select([self.pool], [], [], 0)[0])  # the pool hangs up on the dead
 
     def end(self):
-        """Lets an evcxr of its own clear up after itself."""
+        """Lets an evcxr of its own clear up after itself; the pool does so with one of the pool's."""
+        self.pool.close()
         if self.own and self.own.poll() is None:
             self.own.terminate()
             self.own.wait()
@@ -75,15 +78,22 @@ class Relay:
         self.sockets = {name: self.bind(name, kind) for name, kind in kinds.items()}
 
     def connect(self, kernel):
+        """Returns whether the kernel answers."""
         self.kernel, self.back_session = kernel, kernel.client.session
         kernel.client.context = self.context
         self.back = {name: getattr(kernel.client, f"connect_{name}")(identity=b"relay")
                      for name in ("shell", "control", "stdin")}
-        self.back["iopub"] = self.subscribed()
+        broadcasts = self.subscribed()
+        if not broadcasts:
+            for channel in self.back.values():
+                channel.close(linger=0)
+            return False
+        self.back["iopub"] = broadcasts
         self.cells, self.asked = Cells(self), False
         self.streams = kernel.streams
         self.streams.connect()
         self.interrupt = Interrupt(self.streams, lambda text: self.cells.output.text("stderr", text))
+        return True
 
     def bind(self, name, kind):
         channel = self.context.socket(kind)
@@ -94,13 +104,18 @@ class Relay:
         return channel
 
     def subscribed(self):
-        """The kernel's broadcasts, from now on: a subscription takes a moment to arrive there."""
+        """The kernel's broadcasts, from now on: a subscription takes a moment to arrive there. None where a kernel
+        that should be ready does not answer."""
+        deadline = time.monotonic() + PATIENCE
         broadcasts, shell = self.kernel.client.connect_iopub(), self.back["shell"]
         while not broadcasts.poll(50):
             self.back_session.send(shell, "kernel_info_request")
             answered = shell.poll(1000)
             if self.kernel.ended():
                 sys.exit("relay.py: evcxr has ended before it had begun")
+            if not self.kernel.own and not answered and time.monotonic() > deadline:
+                broadcasts.close(linger=0)
+                return None
             if answered:
                 shell.recv_multipart()
         while broadcasts.poll(50):
@@ -188,7 +203,11 @@ def main():
     relay = Relay(sys.argv[1])  # which takes its ports at once: they are only free until somebody does
     kernel = Kernel()
     try:
-        relay.connect(kernel)
+        if not relay.connect(kernel):
+            print("relay.py: the kernel that was ready does not answer; another one is started", file=sys.stderr)
+            kernel.end()
+            kernel = Kernel(pooled=False)
+            relay.connect(kernel)
         relay.run()
     finally:
         kernel.end()

@@ -88,6 +88,39 @@ def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
         os.killpg(int(spare), signal.SIGCONT)  # what the pool asked of it in the meantime, it does now
 
 
+def test_a_notebook_does_not_wait_for_a_ready_kernel_that_hangs(server):
+    pool, = [id for id, line in processes(server).items() if "/pool.py" in line]
+    while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
+        time.sleep(0.1)
+    while not rests(spare):
+        pass
+    os.killpg(int(spare), signal.SIGSTOP)
+    try:
+        with server.kernel() as kernel:
+            assert "3" in kernel.run("1 + 2").expect().data["text/plain"]
+    finally:
+        os.killpg(int(spare), signal.SIGCONT)
+
+
+def rests(group):
+    """Whether a kernel has run its first cells, and does nothing for some seconds."""
+    before = cpu_seconds(group)
+    time.sleep(3)
+    return before > 1 and cpu_seconds(group) - before < 0.1
+
+
+def cpu_seconds(group):
+    """What the processes of a group have worked so far, all together."""
+    total = 0
+    for process in command("pgrep", "-g", group).split():
+        try:
+            fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+            total += sum(int(field) for field in fields[11:15])  # with those of its children that have ended
+        except OSError:  # it has ended
+            pass
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_notebook_in_another_folder_gets_a_kernel_there(server):
     folder = f"notebooks-{os.getpid()}"
     (START.parent / folder).mkdir()

@@ -59,6 +59,20 @@ fn sums_body<S: Simd>(
     }
 }
 
+/// Calls `work` with the pixels of an image as the sums of `conv`, whose outputs they are.
+pub(super) fn with_rows<R>(conv: &WindowConv, image: &[f32], work: impl FnOnce(&[f32]) -> R) -> R {
+    let stride = sums_stride(conv);
+    scratch::with(sums_len(conv), |rows| {
+        for (to, from) in rows
+            .chunks_exact_mut(stride)
+            .zip(image.chunks_exact(conv.outputs))
+        {
+            to[..conv.outputs].copy_from_slice(from);
+        }
+        work(rows)
+    })
+}
+
 kernel! {
     /// `dw += windowsᵀ sums`, of an image with its zeros.
     pub(super) fn weights => weights_body(
@@ -143,6 +157,11 @@ fn way_back(conv: &WindowConv) -> Option<WindowConv> {
 }
 
 impl InputGradient<'_> {
+    /// Whether the gradients of windows are added to their pixels.
+    pub(crate) fn is_scattered(conv: &WindowConv) -> bool {
+        way_back(conv).is_none()
+    }
+
     /// Calls `work` with the way back through `conv`; with none where it is not wanted.
     pub(crate) fn with(
         conv: &WindowConv,

@@ -1,6 +1,7 @@
 //! Forward: the products of some windows, then bias and activation while these are in the cache.
 
 use super::WindowConv;
+use crate::activation::Activation;
 use crate::dense::DEPTH;
 use crate::dense::forward::finish;
 use crate::gemm::{Panels, Product, Scattered};
@@ -86,4 +87,9 @@ pub(super) fn products<S: Simd>(
             unsafe { product.run(s) };
         }
     }
+}
+
+kernel! {
+    /// Bias and activation of sums that are there.
+    pub(super) fn end => finish(bias: &[f32], activation: Activation<'_>, y: &mut [MaybeUninit<f32>])
 }

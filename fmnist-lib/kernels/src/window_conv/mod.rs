@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod pack;
 
+use crate::activation::Activation;
 use crate::gemm::Panels;
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, refill};
@@ -81,8 +82,10 @@ impl WindowConv {
     pub fn forward(&self, isa: Isa, operands: Forward<'_>, y: &mut Vec<f32>) {
         let what = "WindowConv::forward";
         let n = self.check(what, operands.x, operands.weights);
-        let pixels = self.windows.count();
-        operands.check(what, n * pixels, self.outputs);
+        operands.check(what, n * self.windows.count(), self.outputs);
+        if let Some(turned) = self.turned() {
+            return self.forward_turned(isa, turned, operands, y);
+        }
         let offsets = self.offsets();
         let panels = Panels::new(self.values(), self.of_group()[1]);
         let fill = |y: &mut [MaybeUninit<f32>]| {
@@ -92,13 +95,11 @@ impl WindowConv {
                 let images = operands.x.par_chunks(self.windows.input_len());
                 let tasks = images.zip(y.par_chunks_mut(self.output_len())).enumerate();
                 tasks.for_each(|(image, (x, y))| {
-                    let first = image * pixels;
                     self.windows.with_zeros(x, |x| {
-                        let activation = operands.activation.pixels(first, pixels, self.outputs);
                         let of_image = Forward {
                             x,
                             weights: packed,
-                            activation,
+                            activation: self.of_image(operands.activation, image),
                             ..operands
                         };
                         forward::image(isa, *self, &offsets, of_image, y);
@@ -106,6 +107,42 @@ impl WindowConv {
                 });
             });
         };
+        // SAFETY: all outputs of all windows of all images are written.
+        unsafe { refill(y, n * self.output_len(), fill) };
+    }
+
+    fn of_image<'a>(&self, activation: Activation<'a>, image: usize) -> Activation<'a> {
+        let pixels = self.windows.count();
+        activation.pixels(image * pixels, pixels, self.outputs)
+    }
+
+    /// The convolution that leads from the outputs to the inputs, where this one has so few outputs that its sums are
+    /// faster added pixel by pixel, as the gradients of that one's input are.
+    fn turned(&self) -> Option<Self> {
+        let turned = Self {
+            windows: self.windows.turned(self.outputs)?,
+            outputs: self.windows.channels,
+            groups: self.groups,
+        };
+        (self.groups == 1 && InputGradient::is_scattered(&turned)).then_some(turned)
+    }
+
+    fn forward_turned(&self, isa: Isa, turned: Self, operands: Forward<'_>, y: &mut Vec<f32>) {
+        let images = operands.x.par_chunks(self.windows.input_len());
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            let weights = pack::turned(self, operands.weights);
+            InputGradient::with(&turned, &weights, true, |back| {
+                let tasks = images.zip(y.par_chunks_mut(self.output_len())).enumerate();
+                tasks.for_each(|(image, (x, y))| {
+                    if let Some(back) = back {
+                        back.image(isa, x, self.windows.channels, y);
+                        let activation = self.of_image(operands.activation, image);
+                        forward::end(isa, operands.bias, activation, y);
+                    }
+                });
+            });
+        };
+        let n = operands.x.len() / self.windows.input_len();
         // SAFETY: all outputs of all windows of all images are written.
         unsafe { refill(y, n * self.output_len(), fill) };
     }
@@ -124,12 +161,13 @@ impl WindowConv {
         let fill = |dx: &mut [MaybeUninit<f32>]| {
             let mut parts: Vec<_> = dx.chunks_mut(images * input).collect();
             parts.resize_with(n.div_ceil(images), Default::default);
-            let offsets = self.offsets();
+            let turned = self.turned();
+            let offsets = turned.as_ref().unwrap_or(self).offsets();
             InputGradient::with(self, operands.weights, operands.wants_input, |of_input| {
                 let tasks = parts.into_par_iter().enumerate();
                 let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
                     let range = task * images..((task + 1) * images).min(n);
-                    self.task(isa, operands, range, &offsets, of_input, dx)
+                    self.task(isa, operands, range, (turned, &offsets), of_input, dx)
                 };
                 partial = tasks.map(task).collect();
             });
@@ -149,33 +187,44 @@ impl WindowConv {
         isa: Isa,
         operands: Backward<'_>,
         images: std::ops::Range<usize>,
-        offsets: &Offsets,
+        (turned, offsets): (Option<Self>, &Offsets),
         of_input: Option<InputGradient<'_>>,
         dx: &mut [MaybeUninit<f32>],
     ) -> Vec<f32> {
-        let pixels = self.windows.count();
         let (input, output) = (self.windows.input_len(), self.output_len());
         let mut gradients = vec![0.0; self.weights_len() + self.outputs];
         let (of_weights, of_bias) = gradients.split_at_mut(self.weights_len());
         let mut dx = dx.chunks_exact_mut(input);
+        let stride = backward::sums_stride(self);
         scratch::with(backward::sums_len(self), |sums| {
             for image in images {
                 let of_image = Backward {
                     x: &operands.x[image * input..][..input],
                     y: &operands.y[image * output..][..output],
                     dy: &operands.dy[image * output..][..output],
-                    activation: (operands.activation).pixels(image * pixels, pixels, self.outputs),
+                    activation: self.of_image(operands.activation, image),
                     ..operands
                 };
                 backward::sums(isa, self.outputs, of_image, sums, of_bias);
-                self.windows.with_zeros(of_image.x, |x| {
-                    backward::weights(isa, *self, offsets, x, sums, of_weights);
-                });
+                match turned {
+                    None => self.windows.with_zeros(of_image.x, |x| {
+                        backward::weights(isa, *self, offsets, x, sums, of_weights);
+                    }),
+                    Some(turned) => turned.windows.with_zeros_of_rows(sums, stride, |sums| {
+                        backward::with_rows(&turned, of_image.x, |x| {
+                            backward::weights(isa, turned, offsets, sums, x, of_weights);
+                        });
+                    }),
+                }
                 if let (Some(of_input), Some(dx)) = (of_input, dx.next()) {
-                    of_input.image(isa, sums, backward::sums_stride(self), dx);
+                    of_input.image(isa, sums, stride, dx);
                 }
             }
         });
+        if let Some(turned) = turned {
+            let back = pack::turned(&turned, of_weights);
+            of_weights.copy_from_slice(&back);
+        }
         gradients
     }
 }

@@ -51,3 +51,15 @@ pub(super) fn flipped(conv: &WindowConv, weights: &[f32], panels: Panels, packed
         }
     }
 }
+
+/// `[pixel of a window, from the last to the first][filter][channel]`, as the weights of the turned convolution, of
+/// one group.
+pub(super) fn turned(conv: &WindowConv, weights: &[f32]) -> Vec<f32> {
+    let (channels, filters) = (conv.windows.channels, conv.outputs);
+    let pixels = weights.chunks_exact(channels * filters).rev();
+    pixels
+        .flat_map(|pixel| {
+            (0..channels * filters).map(move |at| pixel[at % channels * filters + at / channels])
+        })
+        .collect()
+}
