@@ -1,8 +1,10 @@
 //! A convolution of each channel by itself.
 
+use crate::activation::Activation;
+use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, as_uninit, refill};
 use crate::simd::{Isa, LANES, Simd, kernel};
-use crate::{Windows, check_len, check_sides, images_per_task, scratch, sum_in_order};
+use crate::{Windows, check_len, check_sides, images_per_task, scratch, sum_in_order, window_conv};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -62,131 +64,159 @@ impl Depthwise {
         })
     }
 
-    /// `y = conv(x, weights) + bias`.
+    fn of_image<'a>(&self, activation: Activation<'a>, image: usize) -> Activation<'a> {
+        let pixels = self.windows.count();
+        activation.pixels(image * pixels, pixels, self.outputs())
+    }
+
+    /// `y = activation(conv(x, weights) + bias)`.
     ///
     /// # Panics
     /// When a slice has the wrong length or no window fits.
-    pub fn forward(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+    pub fn forward(&self, isa: Isa, operands: Forward<'_>, y: &mut Vec<f32>) {
         let what = "Depthwise::forward";
-        let n = self.check(what, x, weights);
-        check_len(what, "bias", bias.len(), self.outputs());
+        let n = self.check(what, operands.x, operands.weights);
+        operands.check(what, n * self.windows.count(), self.outputs());
         let fill = |y: &mut [MaybeUninit<f32>]| {
             let images = y.par_chunks_mut(self.output_len());
-            let tasks = images.zip(x.par_chunks(self.windows.input_len()));
-            tasks.for_each(|(y, x)| {
-                self.with_repeated(x, |x| slide(isa, self.repeated(), x, weights, bias, y));
+            let tasks = images.zip(operands.x.par_chunks(self.windows.input_len()));
+            tasks.enumerate().for_each(|(image, (y, x))| {
+                self.with_repeated(x, |x| {
+                    let activation = self.of_image(operands.activation, image);
+                    let of_image = Forward {
+                        x,
+                        activation,
+                        ..operands
+                    };
+                    slide(isa, self.repeated(), of_image, y);
+                });
             });
         };
         // SAFETY: all outputs of all windows of all images are written.
         unsafe { refill(y, n * self.output_len(), fill) };
     }
 
-    /// The gradients of the weights, the bias and, where `wants_input`, the input, from the gradient
-    /// `dy` of the output.
+    /// The gradients of the weights, the bias and, where it is asked for, the input.
     ///
     /// # Panics
     /// When a slice has the wrong length or no window fits.
-    pub fn backward(
-        &self,
-        isa: Isa,
-        [x, weights, dy]: [&[f32]; 3],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    ) {
+    pub fn backward(&self, isa: Isa, operands: Backward<'_>, gradients: &mut Gradients) {
         let what = "Depthwise::backward";
-        let n = self.check(what, x, weights);
-        check_len(what, "dy", dy.len(), n * self.output_len());
+        let n = self.check(what, operands.x, operands.weights);
+        operands.check(what, n * self.windows.count(), self.outputs());
         let images = images_per_task(n);
         let (input, output) = (self.windows.input_len(), self.output_len());
-        let tasks = (x.par_chunks(images * input)).zip(dy.par_chunks(images * output));
-        let partial = tasks.map(|(x, dy)| {
-            // The weights, then the bias.
-            let mut sums = vec![0.0; self.weights_len() + self.outputs()];
-            let (of_weights, of_bias) = sums.split_at_mut(self.weights_len());
-            for (x, dy) in x.chunks_exact(input).zip(dy.chunks_exact(output)) {
-                self.with_repeated(x, |x| {
-                    add_weights(isa, self.repeated(), x, dy, of_weights, of_bias);
-                });
-            }
-            sums
-        });
-        let partial: Vec<Vec<f32>> = partial.collect();
+        let back = Back::new(self, operands.weights);
+        let mut partial = Vec::new();
+        let fill = |dx: &mut [MaybeUninit<f32>]| {
+            let mut of_tasks: Vec<_> = dx.chunks_mut(images * input).collect();
+            of_tasks.resize_with(n.div_ceil(images), Default::default);
+            let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
+                // The weights, then the bias.
+                let mut sums = vec![0.0; self.weights_len() + self.outputs()];
+                let (of_weights, of_bias) = sums.split_at_mut(self.weights_len());
+                let mut dx = dx.chunks_exact_mut(input);
+                for image in task * images..((task + 1) * images).min(n) {
+                    let of_image = Backward {
+                        x: &operands.x[image * input..][..input],
+                        y: &operands.y[image * output..][..output],
+                        dy: &operands.dy[image * output..][..output],
+                        activation: self.of_image(operands.activation, image),
+                        ..operands
+                    };
+                    scratch::with(output, |dy| {
+                        window_conv::sums(isa, [self.outputs(); 2], of_image, dy, of_bias);
+                        self.with_repeated(of_image.x, |x| {
+                            add_weights(isa, self.repeated(), x, dy, of_weights);
+                        });
+                        if let Some(dx) = dx.next() {
+                            back.image(isa, dy, dx);
+                        }
+                    });
+                }
+                sums
+            };
+            partial = of_tasks.into_par_iter().enumerate().map(task).collect();
+        };
+        let len = if operands.wants_input { n * input } else { 0 };
+        // SAFETY: all channels of all pixels of all images are written.
+        unsafe { refill(&mut gradients.input, len, fill) };
         let mut total = vec![0.0; self.weights_len() + self.outputs()];
         sum_in_order(&partial, &mut total);
         gradients.bias = total.split_off(self.weights_len());
         gradients.weights = total;
-        self.input_gradient(isa, weights, dy, wants_input, &mut gradients.input);
+    }
+}
+
+/// How the gradient of the input comes from that of the sums.
+struct Back<'a> {
+    layer: Depthwise,
+    weights: &'a [f32],
+    /// The convolution that leads back, where windows move by one pixel, and its weights.
+    turned: Option<(Windows, Vec<f32>)>,
+    no_bias: Vec<f32>,
+}
+
+impl<'a> Back<'a> {
+    fn new(layer: &Depthwise, weights: &'a [f32]) -> Self {
+        let outputs = layer.outputs();
+        let turned = layer.repeated().turned(outputs).map(|windows| {
+            let flipped = weights.chunks_exact(outputs).rev().flatten().copied();
+            (windows, flipped.collect())
+        });
+        Self {
+            layer: *layer,
+            weights,
+            turned,
+            no_bias: vec![0.0; outputs],
+        }
     }
 
-    fn input_gradient(
-        &self,
-        isa: Isa,
-        weights: &[f32],
-        dy: &[f32],
-        wanted: bool,
-        dx: &mut Vec<f32>,
-    ) {
-        let (windows, outputs) = (self.repeated(), self.outputs());
-        let turned = windows.turned(outputs);
-        let flipped: Vec<f32> = (weights.chunks_exact(outputs).rev().flatten().copied()).collect();
-        let zeros = vec![0.0; outputs];
-        // Of an image whose channels are repeated.
-        let image = |dy: &[f32], dx: &mut [MaybeUninit<f32>]| match turned {
-            Some(back) => back.with_zeros(dy, |dy| slide(isa, back, dy, &flipped, &zeros, dx)),
+    /// Of an image.
+    fn image(&self, isa: Isa, dy: &[f32], dx: &mut [MaybeUninit<f32>]) {
+        let multiplier = self.layer.multiplier;
+        if multiplier == 1 {
+            return self.repeated(isa, dy, dx);
+        }
+        scratch::with(dx.len() * multiplier, |repeated| {
+            self.repeated(isa, dy, as_uninit(repeated));
+            for (dx, parts) in dx.iter_mut().zip(repeated.chunks_exact(multiplier)) {
+                dx.write(parts.iter().sum());
+            }
+        });
+    }
+
+    /// Of an image in which each channel comes once for each of its filters.
+    fn repeated(&self, isa: Isa, dy: &[f32], dx: &mut [MaybeUninit<f32>]) {
+        let windows = self.layer.repeated();
+        match &self.turned {
+            Some((turned, weights)) => turned.with_zeros(dy, |dy| {
+                let operands = Forward {
+                    x: dy,
+                    weights,
+                    bias: &self.no_bias,
+                    activation: Activation::default(),
+                };
+                slide(isa, *turned, operands, dx);
+            }),
             None => scratch::with(windows.wide_len(), |wide| {
-                scatter(isa, windows, dy, weights, wide);
+                scatter(isa, windows, dy, self.weights, wide);
                 windows.without_zeros(wide, dx);
             }),
-        };
-        let input = self.windows.input_len();
-        let fill = |dx: &mut [MaybeUninit<f32>]| {
-            let images = dx
-                .par_chunks_mut(input)
-                .zip(dy.par_chunks(self.output_len()));
-            images.for_each(|(dx, dy)| {
-                if self.multiplier == 1 {
-                    return image(dy, dx);
-                }
-                scratch::with(windows.input_len(), |repeated| {
-                    image(dy, as_uninit(repeated));
-                    for (dx, parts) in dx.iter_mut().zip(repeated.chunks_exact(self.multiplier)) {
-                        dx.write(parts.iter().sum());
-                    }
-                });
-            });
-        };
-        let n = if wanted {
-            dy.len() / self.output_len()
-        } else {
-            0
-        };
-        // SAFETY: all channels of all pixels of all images are written.
-        unsafe {
-            refill(dx, n * input, |dx| {
-                if wanted {
-                    fill(dx)
-                }
-            })
-        };
+        }
     }
 }
 
 kernel! {
     /// Slides over an image with its zeros.
     fn slide => slide_body(
-        windows: Windows, x: &[f32], weights: &[f32], bias: &[f32], y: &mut [MaybeUninit<f32>],
+        windows: Windows, operands: Forward<'_>, y: &mut [MaybeUninit<f32>],
     )
 }
 
 #[inline(always)]
-fn slide_body<S: Simd>(
-    s: S,
-    windows: Windows,
-    x: &[f32],
-    weights: &[f32],
-    bias: &[f32],
-    y: &mut [MaybeUninit<f32>],
-) {
+fn slide_body<S: Simd>(s: S, windows: Windows, operands: Forward<'_>, y: &mut [MaybeUninit<f32>]) {
+    let (x, weights, bias) = (operands.x, operands.weights, operands.bias);
     let ([rows, columns], channels) = (windows.output_size(), windows.channels);
     let taps = windows.window[0] * windows.window[1];
     assert!(x.len() == windows.wide_len() && y.len() == rows * columns * channels);
@@ -206,13 +236,13 @@ fn slide_body<S: Simd>(
                 // SAFETY: the tile ends at or before the last column; the lengths were checked above.
                 column += unsafe {
                     if left >= 8 {
-                        block.tile::<S, 8>(s, column, x, weights, bias, y)
+                        block.tile::<S, 8>(s, column, operands, y)
                     } else if left >= 4 {
-                        block.tile::<S, 4>(s, column, x, weights, bias, y)
+                        block.tile::<S, 4>(s, column, operands, y)
                     } else if left >= 2 {
-                        block.tile::<S, 2>(s, column, x, weights, bias, y)
+                        block.tile::<S, 2>(s, column, operands, y)
                     } else {
-                        block.tile::<S, 1>(s, column, x, weights, bias, y)
+                        block.tile::<S, 1>(s, column, operands, y)
                     }
                 };
             }
@@ -254,11 +284,10 @@ impl Block {
         self,
         s: S,
         column: usize,
-        x: &[f32],
-        weights: &[f32],
-        bias: &[f32],
+        operands: Forward<'_>,
         y: *mut f32,
     ) -> usize {
+        let (x, weights, bias) = (operands.x, operands.weights, operands.bias);
         let (channels, lanes) = (self.windows.channels, self.lanes);
         let across = self.windows.strides[1] * channels;
         let mut w = weights.as_ptr().wrapping_add(self.first);
@@ -277,7 +306,11 @@ impl Block {
                     x = x.wrapping_add(channels);
                 }
             }
+            let blocks = channels.div_ceil(LANES);
+            let pixel = self.output(column) / channels;
             for (at, sum) in sums.into_iter().enumerate() {
+                let word = (pixel + at) * blocks + self.first / LANES;
+                let sum = operands.activation.forward(s, sum, word);
                 s.store_n(y.wrapping_add(self.output(column + at)), sum, lanes);
             }
         }
@@ -313,9 +346,9 @@ impl Block {
 }
 
 kernel! {
-    /// Adds what an image with its zeros says of the weights and the bias.
+    /// Adds what an image with its zeros says of the weights.
     fn add_weights => add_weights_body(
-        windows: Windows, x: &[f32], dy: &[f32], of_weights: &mut [f32], of_bias: &mut [f32],
+        windows: Windows, x: &[f32], dy: &[f32], of_weights: &mut [f32],
     )
 }
 
@@ -326,12 +359,11 @@ fn add_weights_body<S: Simd>(
     x: &[f32],
     dy: &[f32],
     of_weights: &mut [f32],
-    of_bias: &mut [f32],
 ) {
     let channels = windows.channels;
     let [height, width] = windows.window;
     assert!(x.len() == windows.wide_len() && dy.len() == windows.count() * channels);
-    assert!(of_weights.len() == height * width * channels && of_bias.len() == channels);
+    assert!(of_weights.len() == height * width * channels);
     for first in (0..channels).step_by(LANES) {
         let lanes = (channels - first).min(LANES);
         for down in 0..height {
@@ -351,16 +383,6 @@ fn add_weights_body<S: Simd>(
                     }
                 };
             }
-        }
-        // SAFETY: `lanes` channels exist from `first` on at each window of dy, and in the bias.
-        unsafe {
-            let to = of_bias.as_mut_ptr().wrapping_add(first);
-            let mut sum = s.load_n(to, lanes);
-            for window in 0..windows.count() {
-                let at = window * channels + first;
-                sum = s.add(sum, s.load_n(dy.as_ptr().wrapping_add(at), lanes));
-            }
-            s.store_n(to, sum, lanes);
         }
     }
 }

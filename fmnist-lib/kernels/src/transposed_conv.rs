@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, refill};
 use crate::simd::Isa;
-use crate::window_conv::InputGradient;
+use crate::window_conv::{InputGradient, Parts};
 use crate::{WindowConv, check_len, images_per_task, sum_in_order};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -24,89 +24,86 @@ impl TransposedConv {
         n
     }
 
-    /// Each pixel of `x` adds its multiple of the weights to the pixels of its window in `y`; `bias` is added to all.
+    /// Pixels and channels of an image of the output.
+    fn pixels(&self) -> [usize; 2] {
+        let windows = self.0.windows;
+        [windows.height * windows.width, windows.channels]
+    }
+
+    fn of_image<'a>(&self, activation: Activation<'a>, image: usize) -> Activation<'a> {
+        let [pixels, channels] = self.pixels();
+        activation.pixels(image * pixels, pixels, channels)
+    }
+
+    /// Each pixel of `x` adds its multiple of the weights to the pixels of its window in `y`; bias and activation
+    /// follow.
     ///
     /// # Panics
     /// When a slice has the wrong length or no window fits.
-    pub fn forward(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
+    pub fn forward(&self, isa: Isa, operands: Forward<'_>, y: &mut Vec<f32>) {
         let what = "TransposedConv::forward";
-        let n = self.check(what, x, weights);
-        let Self(conv) = self;
-        let windows = conv.windows;
-        check_len(what, "bias", bias.len(), windows.channels);
+        let n = self.check(what, operands.x, operands.weights);
+        let (Self(conv), [pixels, channels]) = (self, self.pixels());
+        operands.check(what, n * pixels, channels);
         let fill = |y: &mut [MaybeUninit<f32>]| {
-            InputGradient::with(conv, weights, true, |back| {
-                let images = y.par_chunks_mut(windows.input_len());
-                let tasks = images.zip(x.par_chunks(conv.output_len()));
-                tasks.for_each(|(y, x)| {
+            InputGradient::with(conv, operands.weights, true, |back| {
+                let images = y.par_chunks_mut(pixels * channels);
+                let tasks = images.zip(operands.x.par_chunks(conv.output_len()));
+                tasks.enumerate().for_each(|(image, (y, x))| {
                     if let Some(back) = back {
+                        let activation = self.of_image(operands.activation, image);
                         back.image(isa, x, conv.outputs, y);
+                        back.end(isa, operands.bias, activation, y);
                     }
                 });
             });
         };
         // SAFETY: all pixels of all images are written.
-        unsafe { refill(y, n * windows.input_len(), fill) };
-        y.par_chunks_mut(windows.input_len()).for_each(|image| {
-            for pixel in image.chunks_exact_mut(windows.channels) {
-                pixel.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-            }
-        });
+        unsafe { refill(y, n * pixels * channels, fill) };
     }
 
-    /// The gradients of the weights, the bias and, where `wants_input`, the input, from the gradient
-    /// `dy` of the output.
+    /// The gradients of the weights, the bias and, where it is asked for, the input.
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
-    pub fn backward(
-        &self,
-        isa: Isa,
-        x: &[f32],
-        weights: &[f32],
-        dy: &[f32],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    ) {
+    pub fn backward(&self, isa: Isa, operands: Backward<'_>, gradients: &mut Gradients) {
         let what = "TransposedConv::backward";
-        let n = self.check(what, x, weights);
-        let Self(conv) = self;
-        let (channels, image) = (conv.windows.channels, conv.windows.input_len());
-        check_len(what, "dy", dy.len(), n * image);
-        let activation = Activation {
-            relu: false,
-            dropout: None,
+        let n = self.check(what, operands.x, operands.weights);
+        let (Self(conv), [pixels, channels]) = (self, self.pixels());
+        operands.check(what, n * pixels, channels);
+        let (input, output) = (conv.output_len(), pixels * channels);
+        let images = images_per_task(n);
+        let mut partial = Vec::new();
+        let fill = |dx: &mut [MaybeUninit<f32>]| {
+            let mut of_tasks: Vec<_> = dx.chunks_mut(images * input).collect();
+            of_tasks.resize_with(n.div_ceil(images), Default::default);
+            Parts::with(conv, operands.weights, |parts| {
+                let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
+                    // The weights, then the bias.
+                    let mut sums = vec![0.0; conv.weights_len() + channels];
+                    let (of_weights, of_bias) = sums.split_at_mut(conv.weights_len());
+                    let mut dx = dx.chunks_exact_mut(input);
+                    for image in task * images..((task + 1) * images).min(n) {
+                        let of_image = Backward {
+                            x: &operands.x[image * input..][..input],
+                            y: &operands.y[image * output..][..output],
+                            dy: &operands.dy[image * output..][..output],
+                            activation: self.of_image(operands.activation, image),
+                            ..operands
+                        };
+                        parts.transposed(isa, of_image, of_weights, of_bias, dx.next());
+                    }
+                    sums
+                };
+                partial = of_tasks.into_par_iter().enumerate().map(task).collect();
+            });
         };
-        // What is the input there is the gradient of the output here, and the other way round.
-        let operands = Backward {
-            x: dy,
-            weights,
-            y: x,
-            dy: x,
-            activation,
-            wants_input: false,
-        };
-        conv.backward(isa, operands, gradients);
-        let tasks = dy.par_chunks(images_per_task(n) * image);
-        let sums = tasks.map(|dy| {
-            let mut sums = vec![0.0; channels];
-            for pixel in dy.chunks_exact(channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, dy)| *sum += dy);
-            }
-            sums
-        });
-        let partial: Vec<Vec<f32>> = sums.collect();
-        gradients.bias = vec![0.0; channels];
-        sum_in_order(&partial, &mut gradients.bias);
-        gradients.input.clear();
-        if wants_input {
-            let operands = Forward {
-                x: dy,
-                weights,
-                bias: &vec![0.0; conv.outputs],
-                activation,
-            };
-            conv.forward(isa, operands, &mut gradients.input);
-        }
+        let len = if operands.wants_input { n * input } else { 0 };
+        // SAFETY: all inputs of all images are written.
+        unsafe { refill(&mut gradients.input, len, fill) };
+        let mut total = vec![0.0; conv.weights_len() + channels];
+        sum_in_order(&partial, &mut total);
+        gradients.bias = total.split_off(conv.weights_len());
+        gradients.weights = total;
     }
 }

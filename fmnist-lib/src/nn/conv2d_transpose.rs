@@ -1,9 +1,9 @@
 use candle_core::Tensor;
-use fmnist_kernels::{Gradients, Isa, TransposedConv, WindowConv, Windows};
+use fmnist_kernels::{TransposedConv, WindowConv, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{Sums, SumsStage, convolution_settings, kernel_and_bias};
+use super::convolution::{ConvStage, convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed};
 use super::stage::{Place, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, image_shape, without_batch};
@@ -158,28 +158,6 @@ impl Conv2dTranspose {
             outputs: place.inputs[0][2],
             groups: 1,
         });
-        Some(SumsStage::staged(kernel, self.activation))
-    }
-}
-
-impl Sums for TransposedConv {
-    const KERNEL: &'static str = "matrix product, added window by window";
-
-    fn outputs(&self) -> usize {
-        self.0.windows.channels
-    }
-
-    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
-        self.forward(isa, x, weights, bias, y);
-    }
-
-    fn gradients(
-        &self,
-        isa: Isa,
-        [x, weights, dy]: [&[f32]; 3],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    ) {
-        self.backward(isa, x, weights, dy, wants_input, gradients);
+        Some(ConvStage::staged(kernel, self.activation, place))
     }
 }

@@ -1,12 +1,11 @@
-//! What all convolutions share: the settings behind their sums, their weights, and a stage for those whose kernels
-//! give the sums alone.
+//! What all convolutions share: the settings behind their sums, their weights, and their stage.
 
 use std::fmt::Debug;
 
-use fmnist_kernels::{Gradients, Isa};
+use fmnist_kernels::{self as kernels, Gradients, Isa};
 
 use super::ending::Ending;
-use super::stage::{Backward, Forward, Stage, Staged};
+use super::stage::{Backward, Forward, Place, Stage, Staged};
 use super::{Activation, Init, Weight};
 use crate::error::Result;
 
@@ -55,65 +54,92 @@ pub(super) fn kernel_and_bias(
     std::iter::once(kernel).chain(bias).collect()
 }
 
-/// A kernel that gives sums, and leaves the activation to others.
-pub(super) trait Sums: Debug + Send + Sync + 'static {
+/// A kernel of a convolution.
+pub(super) trait Kernel: Debug + Send + Sync + 'static {
     /// How it computes, in a few words.
-    const KERNEL: &'static str;
+    const NAME: &'static str;
 
-    /// How many sums there are in a place, each with a bias of its own.
-    fn outputs(&self) -> usize;
+    fn forward(&self, isa: Isa, operands: kernels::Forward<'_>, y: &mut Vec<f32>);
 
-    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>);
-
-    /// The gradients of weights, bias and, where `wants_input`, the input, from the input, the weights and the gradient
-    /// of the sums.
-    fn gradients(
-        &self,
-        isa: Isa,
-        operands: [&[f32]; 3],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    );
+    fn backward(&self, isa: Isa, operands: kernels::Backward<'_>, gradients: &mut Gradients);
 }
 
-/// A convolution by such a kernel.
+macro_rules! kernel {
+    ($($kernel:ident: $name:literal),+ $(,)?) => {$(
+        impl Kernel for kernels::$kernel {
+            const NAME: &'static str = $name;
+
+            fn forward(&self, isa: Isa, operands: kernels::Forward<'_>, y: &mut Vec<f32>) {
+                self.forward(isa, operands, y);
+            }
+
+            fn backward(&self, isa: Isa, operands: kernels::Backward<'_>, gradients: &mut Gradients) {
+                self.backward(isa, operands, gradients);
+            }
+        }
+    )+};
+}
+
+kernel! {
+    Conv: "3×3 windows by Winograd",
+    WindowConv: "windows as a matrix product",
+    Depthwise: "windows of each channel by themselves",
+    TransposedConv: "matrix product, added window by window",
+}
+
+/// A convolution with what follows its sums.
 #[derive(Debug)]
-pub(super) struct SumsStage<K> {
+pub(super) struct ConvStage<K> {
     kernel: K,
+    /// Sums in a place, each with a bias of its own.
+    outputs: usize,
     ending: Ending,
 }
 
-impl<K: Sums> SumsStage<K> {
-    pub(super) fn staged(kernel: K, activation: Activation) -> Staged {
-        Staged::alone(Self {
-            kernel,
-            ending: Ending::apart(activation),
-        })
+impl<K: Kernel> ConvStage<K> {
+    pub(super) fn staged(kernel: K, activation: Activation, place: &Place<'_>) -> Staged {
+        let ending = Ending::new(activation, place);
+        Staged {
+            followers: ending.followers(),
+            stage: Box::new(Self {
+                kernel,
+                outputs: place.output.last().copied().unwrap_or(1),
+                ending,
+            }),
+        }
     }
 }
 
-impl<K: Sums> Stage for SumsStage<K> {
+impl<K: Kernel> Stage for ConvStage<K> {
     fn kernel(&self) -> &'static str {
-        K::KERNEL
+        K::NAME
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        let (isa, x, y) = (pass.isa, pass.inputs[0], pass.output);
-        let outputs = self.kernel.outputs();
-        pass.weights.with_bias(outputs, |weights, bias| {
-            self.kernel.sums(isa, x, weights, bias, y);
+        let activation = self
+            .ending
+            .begin(pass.images, pass.step, &mut pass.kept.bits);
+        pass.weights.with_bias(self.outputs, |weights, bias| {
+            let operands = kernels::Forward {
+                x: pass.inputs[0],
+                weights,
+                bias,
+                activation,
+            };
+            self.kernel.forward(pass.isa, operands, pass.output);
         })?;
-        self.ending.end(pass.isa, pass.step, y, &mut pass.kept.sums);
+        self.ending
+            .end(pass.isa, pass.step, pass.output, &mut pass.kept.sums);
         Ok(())
     }
 
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         self.ending
             .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
-        pass.fill(|pass, dy, weights, into| {
-            let operands = [pass.inputs[0], weights[0], dy];
-            self.kernel
-                .gradients(pass.isa, operands, pass.wants_inputs, into);
+        pass.fill(|pass, dy, w, into| {
+            let activation = self.ending.again(&pass.kept.bits);
+            let operands = pass.operands(w[0], dy, activation);
+            self.kernel.backward(pass.isa, operands, into);
         })
     }
 }

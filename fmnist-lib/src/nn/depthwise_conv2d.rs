@@ -1,9 +1,9 @@
 use candle_core::Tensor;
-use fmnist_kernels::{Depthwise, Gradients, Isa, Windows};
+use fmnist_kernels::{Depthwise, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{Sums, SumsStage, convolution_settings, kernel_and_bias};
+use super::convolution::{ConvStage, convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
 use super::stage::{Place, Staged};
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
@@ -86,28 +86,6 @@ impl DepthwiseConv2d {
             windows: placed(self.windows(self.kernel_size, place.inputs[0])),
             multiplier: self.multiplier,
         };
-        Some(SumsStage::staged(kernel, self.activation))
-    }
-}
-
-impl Sums for Depthwise {
-    const KERNEL: &'static str = "windows of each channel by themselves";
-
-    fn outputs(&self) -> usize {
-        self.windows.channels * self.multiplier
-    }
-
-    fn sums(&self, isa: Isa, x: &[f32], weights: &[f32], bias: &[f32], y: &mut Vec<f32>) {
-        self.forward(isa, x, weights, bias, y);
-    }
-
-    fn gradients(
-        &self,
-        isa: Isa,
-        operands: [&[f32]; 3],
-        wants_input: bool,
-        gradients: &mut Gradients,
-    ) {
-        self.backward(isa, operands, wants_input, gradients);
+        Some(ConvStage::staged(kernel, self.activation, place))
     }
 }

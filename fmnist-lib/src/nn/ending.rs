@@ -72,15 +72,6 @@ impl Ending {
         }
     }
 
-    /// Of a layer whose kernel gives the sums alone.
-    pub(crate) fn apart(activation: Activation) -> Self {
-        Self {
-            activation,
-            is_fused: activation == Activation::Linear,
-            dropout: None,
-        }
-    }
-
     /// How many layers it takes from behind.
     pub(crate) fn followers(&self) -> usize {
         usize::from(self.dropout.is_some())

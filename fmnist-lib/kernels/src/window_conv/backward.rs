@@ -1,6 +1,7 @@
 //! Backward: the activation undone, then a product for the weights and one for the input.
 
 use super::{WindowConv, forward, pack};
+use crate::activation::Activation;
 use crate::dense::DEPTH;
 use crate::gemm::{PANEL, Panels, Product, Scattered, Strided, row_stride};
 use crate::operands::Backward;
@@ -20,29 +21,34 @@ pub(super) fn sums_len(conv: &WindowConv) -> usize {
 }
 
 kernel! {
-    /// The gradient of the sums before the activation of an image, and, added to `bias`, that of the bias.
-    pub(super) fn sums => sums_body(
-        outputs: usize, operands: Backward<'_>, sums: &mut [f32], bias: &mut [f32],
+    /// The gradient of the sums before the activation of an image, `stride` floats from a pixel to the next, and, added
+    /// to `bias`, that of the bias.
+    pub(crate) fn sums => sums_body(
+        layout: [usize; 2], operands: Backward<'_>, sums: &mut [f32], bias: &mut [f32],
     )
 }
 
 #[inline(always)]
 fn sums_body<S: Simd>(
     s: S,
-    outputs: usize,
+    [outputs, stride]: [usize; 2],
     operands: Backward<'_>,
     sums: &mut [f32],
     bias: &mut [f32],
 ) {
     let (y, dy, activation) = (operands.y, operands.dy, operands.activation);
-    let (rows, stride) = (y.len() / outputs, row_stride(outputs));
-    assert!(dy.len() == y.len() && sums.len() >= rows * stride && bias.len() == outputs);
+    let rows = y.len() / outputs;
+    assert!(
+        stride >= outputs
+            && dy.len() == y.len()
+            && sums.len() >= rows * stride
+            && bias.len() == outputs
+    );
     let blocks = outputs.div_ceil(LANES);
     for block in 0..blocks {
         let first = block * LANES;
         let lanes = (outputs - first).min(LANES);
-        // SAFETY: `lanes` numbers of the bias, of y and of dy exist from each place on, and 16 of the sums, whose
-        // rows are padded to whole blocks.
+        // SAFETY: `lanes` numbers of the bias, of y, of dy and of the sums exist from each place on.
         unsafe {
             let to = bias.as_mut_ptr().wrapping_add(first);
             let mut total = s.load_n(to, lanes);
@@ -52,7 +58,8 @@ fn sums_body<S: Simd>(
                 let dy = s.load_n(dy.as_ptr().wrapping_add(at), lanes);
                 let sum = activation.backward(s, y, dy, row * blocks + block);
                 total = s.add(total, sum);
-                s.store(sums.as_mut_ptr().wrapping_add(row * stride + first), sum);
+                let to = sums.as_mut_ptr().wrapping_add(row * stride + first);
+                s.store_n(to, sum, lanes);
             }
             s.store_n(to, total, lanes);
         }
@@ -192,6 +199,17 @@ impl InputGradient<'_> {
                 way: back.map_or(Way::Scatter, Way::Back),
             }));
         });
+    }
+
+    /// Adds bias and activation to what [`image`](Self::image) has left.
+    pub(crate) fn end(
+        self,
+        isa: Isa,
+        bias: &[f32],
+        activation: Activation<'_>,
+        y: &mut [MaybeUninit<f32>],
+    ) {
+        forward::end(isa, bias, activation, y);
     }
 
     /// Of an image, from the gradients of its sums, `stride` floats from a window's to the next.

@@ -4,17 +4,11 @@ use fmnist_kernels::{self as kernels, Conv, ConvPool, WindowConv, Windows};
 
 use super::Conv2d;
 use crate::error::Result;
-use crate::nn::ending::{Ending, StageDropout};
+use crate::nn::convolution::ConvStage;
+use crate::nn::ending::StageDropout;
 use crate::nn::sliding::placed;
 use crate::nn::stage::{Backward, Forward, Place, Stage, Staged};
 use crate::nn::{Activation, AnyLayer, Operation};
-
-#[derive(Debug)]
-struct ConvStage<K> {
-    kernel: K,
-    filters: usize,
-    ending: Ending,
-}
 
 /// A first layer of one channel with its ReLU and its pool.
 #[derive(Debug)]
@@ -22,6 +16,9 @@ struct ConvPoolStage {
     kernel: ConvPool,
     dropout: Option<StageDropout>,
 }
+
+/// Channels and filters from which on Winograd's products are worth the transforms around them.
+const WIDE: usize = 6;
 
 /// The kernel of 3×3 windows that move by one pixel, where these are such.
 pub(super) fn winograd(windows: &Windows, outputs: usize) -> Option<Conv> {
@@ -45,28 +42,18 @@ impl Conv2d {
         {
             return Some(staged);
         }
-        let (filters, ending) = (self.filters, Ending::new(self.activation, place));
-        Some(Staged {
-            followers: ending.followers(),
-            stage: match winograd(&windows, filters).filter(|_| self.groups == 1) {
-                Some(kernel) => Box::new(ConvStage {
-                    kernel,
-                    filters,
-                    ending,
-                }),
-                None => {
-                    let kernel = WindowConv {
-                        windows,
-                        outputs: filters,
-                        groups: self.groups,
-                    };
-                    Box::new(ConvStage {
-                        kernel,
-                        filters,
-                        ending,
-                    })
-                }
-            },
+        let by_winograd = winograd(&windows, self.filters)
+            .filter(|conv| self.groups == 1 && conv.inputs.min(conv.outputs) >= WIDE);
+        Some(match by_winograd {
+            Some(kernel) => ConvStage::staged(kernel, self.activation, place),
+            None => {
+                let kernel = WindowConv {
+                    windows,
+                    outputs: self.filters,
+                    groups: self.groups,
+                };
+                ConvStage::staged(kernel, self.activation, place)
+            }
         })
     }
 
@@ -99,42 +86,6 @@ impl Conv2d {
         })
     }
 }
-
-macro_rules! conv_stage {
-    ($($kernel:ident: $name:literal),+) => {$(
-        impl Stage for ConvStage<$kernel> {
-            fn kernel(&self) -> &'static str {
-                $name
-            }
-
-            fn forward(&self, pass: Forward<'_>) -> Result<()> {
-                let activation = self.ending.begin(pass.images, pass.step, &mut pass.kept.bits);
-                pass.weights.with_bias(self.filters, |weights, bias| {
-                    let operands = kernels::Forward {
-                        x: pass.inputs[0],
-                        weights,
-                        bias,
-                        activation,
-                    };
-                    self.kernel.forward(pass.isa, operands, pass.output);
-                })?;
-                self.ending.end(pass.isa, pass.step, pass.output, &mut pass.kept.sums);
-                Ok(())
-            }
-
-            fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
-                self.ending.return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
-                pass.fill(|pass, dy, w, into| {
-                    let activation = self.ending.again(&pass.kept.bits);
-                    let operands = pass.operands(w[0], dy, activation);
-                    self.kernel.backward(pass.isa, operands, into);
-                })
-            }
-        }
-    )+};
-}
-
-conv_stage!(Conv: "3×3 windows by Winograd", WindowConv: "windows as a matrix product");
 
 impl Stage for ConvPoolStage {
     fn kernel(&self) -> &'static str {
