@@ -48,7 +48,7 @@ pub struct Dataset {
 /// A dataset in its two usual parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrainTest {
-    /// What networks learn from; [`Split`](crate::Split) takes validation images out of it.
+    /// What networks learn from; [`Split`] takes validation images out of it.
     pub train: Dataset,
     /// What they are measured on: touched once, at the end.
     pub test: Dataset,

@@ -3,9 +3,11 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::mean_of::MeanOf;
 use super::{Loss, Targets};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::nn::{f32_slices, on_cpu_in_f32};
 
 /// Keras keeps probabilities so far from 0 and 1 (`keras.config.epsilon()`).
 const EPSILON: f64 = 1e-7;
@@ -27,7 +29,15 @@ impl MeanSquaredError {
 
 impl Loss for MeanSquaredError {
     fn of_batch(&self, outputs: &Tensor, targets: &Targets<'_>) -> Result<Tensor> {
-        Ok((outputs - targets.like(outputs)?)?.sqr()?.mean_all()?)
+        let targets = targets.like(outputs)?;
+        let squared = MeanOf {
+            value: |y, t| (y - t) * (y - t),
+            slope: |y, t| 2.0 * (y - t),
+        };
+        if let Some(mean) = squared.apply(outputs, &targets) {
+            return mean;
+        }
+        Ok((outputs - targets)?.sqr()?.mean_all()?)
     }
 
     fn check(&self, output_shape: &[usize], dataset: &Dataset) -> Result<()> {
@@ -64,13 +74,21 @@ impl BinaryCrossEntropy {
 impl Loss for BinaryCrossEntropy {
     fn of_batch(&self, outputs: &Tensor, targets: &Targets<'_>) -> Result<Tensor> {
         let targets = targets.like(outputs)?;
-        let least: f32 = targets.min_all()?.to_scalar()?;
-        let most: f32 = targets.max_all()?.to_scalar()?;
-        if least < 0.0 || most > 1.0 {
+        if !are_fractions(&targets)? {
+            let least: f32 = targets.min_all()?.to_scalar()?;
+            let most: f32 = targets.max_all()?.to_scalar()?;
             return Err(Error::Invalid(format!(
                 "binary cross-entropy compares with numbers from 0 to 1, but the images are scaled to {least} to \
                  {most}: leave the network's scaling as it is by default, or use the mean squared error"
             )));
+        }
+        let entropy = if self.from_logits {
+            FROM_LOGITS
+        } else {
+            FROM_PROBABILITIES
+        };
+        if let Some(mean) = entropy.apply(outputs, &targets) {
+            return mean;
         }
         if self.from_logits {
             // softplus(x) - x t, of which no part overflows.
@@ -87,6 +105,40 @@ impl Loss for BinaryCrossEntropy {
     fn check(&self, output_shape: &[usize], dataset: &Dataset) -> Result<()> {
         check_shape("binary cross-entropy", output_shape, dataset)
     }
+}
+
+/// Softplus of x, less x t: no part overflows.
+const FROM_LOGITS: MeanOf = MeanOf {
+    value: |x, t| x.max(0.0) - x * t + (-x.abs()).exp().ln_1p(),
+    slope: |x, t| 1.0 / (1.0 + (-x).exp()) - t,
+};
+
+const FROM_PROBABILITIES: MeanOf = MeanOf {
+    value: |y, t| {
+        let yes = y.clamp(EPSILON as f32, 1.0 - EPSILON as f32);
+        -(t * yes.ln() + (1.0 - t) * (1.0 - yes).ln())
+    },
+    slope: |y, t| {
+        let yes = y.clamp(EPSILON as f32, 1.0 - EPSILON as f32);
+        // What is kept away from 0 and 1 does not move.
+        if yes == y {
+            (y - t) / (y * (1.0 - y))
+        } else {
+            0.0
+        }
+    },
+};
+
+/// Whether all numbers are from 0 to 1.
+fn are_fractions(targets: &Tensor) -> Result<bool> {
+    let fraction = |&target: &f32| (0.0..=1.0).contains(&target);
+    if on_cpu_in_f32(&[targets]) {
+        return Ok(f32_slices(&[targets], |slices| {
+            slices[0].iter().all(fraction)
+        })?);
+    }
+    let targets = targets.to_dtype(candle_core::DType::F32)?.flatten_all()?;
+    Ok(targets.to_vec1::<f32>()?.iter().all(fraction))
 }
 
 fn check_shape(loss: &str, output_shape: &[usize], dataset: &Dataset) -> Result<()> {

@@ -3,6 +3,7 @@
 mod any_loss;
 mod cross_entropy;
 mod elementwise;
+mod mean_of;
 
 use std::fmt::Debug;
 

@@ -229,6 +229,17 @@ pub(crate) fn on_cpu_in_f32(tensors: &[&Tensor]) -> bool {
         .all(|t| matches!(t.device(), Device::Cpu) && t.dtype() == DType::F32)
 }
 
+/// The numbers of a tensor that lie one behind the other.
+pub(crate) fn contiguous<'a>(
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> candle_core::Result<&'a [f32]> {
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        None => candle_core::bail!("the operation needs contiguous tensors"),
+    }
+}
+
 /// Hands `read` the values of CPU tensors in `f32`, last dimension fastest.
 pub(crate) fn f32_slices<R>(
     tensors: &[&Tensor],

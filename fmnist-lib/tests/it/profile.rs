@@ -67,7 +67,7 @@ fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
         .layer("first", Conv2d::new(8).relu())
         .layer("pool", MaxPool2d::new(2))
         .layer("dropout", Dropout::new(0.2))
-        .layer("conv", Conv2d::new(4).same())
+        .layer("conv", Conv2d::new(6).same())
         .layer("norm", BatchNorm::new().relu())
         .custom("own", Own)
         .layer("flatten", Flatten)
@@ -89,8 +89,8 @@ fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
         stages,
         expected.map(|(layers, kernel)| (layers.to_owned(), kernel))
     );
-    assert_eq!(profile.rows[1].multiplications, 20 * 13 * 13 * 9 * 8 * 4);
-    assert_eq!(profile.rows[1].bytes, 20 * 13 * 13 * 4 * 4);
+    assert_eq!(profile.rows[1].multiplications, 20 * 13 * 13 * 9 * 8 * 6);
+    assert_eq!(profile.rows[1].bytes, 20 * 13 * 13 * 6 * 4);
     assert!(
         profile
             .rows

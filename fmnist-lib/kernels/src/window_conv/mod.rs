@@ -5,7 +5,9 @@
 
 mod backward;
 mod forward;
+mod input_gradient;
 mod pack;
+mod parts;
 
 use crate::activation::Activation;
 use crate::gemm::Panels;
@@ -14,7 +16,9 @@ use crate::output::{Gradients, refill};
 use crate::simd::Isa;
 use crate::windows::{Offsets, Windows};
 use crate::{check_len, check_sides, images_per_task, scratch, sum_in_order};
-pub(crate) use backward::{InputGradient, sums};
+pub(crate) use backward::sums;
+pub(crate) use input_gradient::InputGradient;
+pub(crate) use parts::Parts;
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -226,61 +230,5 @@ impl WindowConv {
             of_weights.copy_from_slice(&back);
         }
         gradients
-    }
-}
-
-/// A convolution as a transposed one goes back through it.
-#[derive(Clone, Copy)]
-pub(crate) struct Parts<'a> {
-    conv: WindowConv,
-    offsets: &'a Offsets,
-    packed: &'a [f32],
-    no_bias: &'a [f32],
-}
-
-impl Parts<'_> {
-    /// Calls `work` with `conv`.
-    pub(crate) fn with(conv: &WindowConv, weights: &[f32], work: impl FnOnce(Parts<'_>)) {
-        let panels = Panels::new(conv.values(), conv.of_group()[1]);
-        scratch::with(conv.groups * panels.len, |packed| {
-            pack::forward(conv, weights, panels, packed);
-            work(Parts {
-                conv: *conv,
-                offsets: &conv.offsets(),
-                packed,
-                no_bias: &vec![0.0; conv.outputs],
-            });
-        });
-    }
-
-    /// The gradients of an image of the transposed convolution. What is the input here is the gradient of the output
-    /// there, and the other way round.
-    pub(crate) fn transposed(
-        self,
-        isa: Isa,
-        image: Backward<'_>,
-        of_weights: &mut [f32],
-        of_bias: &mut [f32],
-        dx: Option<&mut [MaybeUninit<f32>]>,
-    ) {
-        let Self { conv, offsets, .. } = self;
-        let channels = conv.windows.channels;
-        scratch::with(image.dy.len(), |sums| {
-            backward::sums(isa, [channels, channels], image, sums, of_bias);
-            conv.windows.with_zeros(sums, |sums| {
-                backward::with_rows(&conv, image.x, |x| {
-                    backward::weights(isa, conv, offsets, sums, x, of_weights);
-                });
-                if let Some(dx) = dx {
-                    let operands = Forward {
-                        x: sums,
-                        weights: self.packed,
-                        bias: self.no_bias,
-                        activation: Activation::default(),
-                    };
-                    forward::image(isa, conv, offsets, operands, dx);
-                }
-            });
-        });
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
 use fmnist_kernels as kernels;
 
-use crate::nn::f32_slices;
+use crate::nn::{contiguous, f32_slices};
 
 /// Convolution, bias and ReLU in one operation, so that the sums before the ReLU are never stored.
 pub(super) struct ConvOp {
@@ -92,12 +92,5 @@ impl CustomOp3 for ConvOp {
             tensor(gradients.bias, bias)?,
         );
         Ok((dx, Some(dw), Some(db)))
-    }
-}
-
-fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {
-    match layout.contiguous_offsets() {
-        Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
-        None => candle_core::bail!("conv2d needs contiguous tensors"),
     }
 }
