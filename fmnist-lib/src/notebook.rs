@@ -110,11 +110,16 @@ impl Summary {
             ]
         });
         let table = Table::new(["Layer", "Output", "Parameters"], rows.collect());
+        let (all, fixed) = (self.parameters(), self.not_trainable());
+        let trained = match fixed {
+            0 => String::new(),
+            _ => format!(", of which {} are trained", thousands(all - fixed)),
+        };
         format!(
-            "<p><b>{}</b>: {} {}</p>{}",
+            "<p><b>{}</b>: {} {}{trained}</p>{}",
             escape(&self.model),
-            thousands(self.parameters()),
-            plural(self.parameters(), "parameter"),
+            thousands(all),
+            plural(all, "parameter"),
             table.to_html()
         )
     }
@@ -235,6 +240,31 @@ impl ShowTensor for Tensor {
 mod tests {
     use super::state;
     use crate::history::{EpochRecord, History};
+    use crate::model::ModelSpec;
+    use crate::nn::{BatchNorm, Dense, Flatten};
+
+    #[test]
+    fn a_table_of_layers_says_how_many_parameters_are_trained() {
+        let spec = |name| ModelSpec::new(name).layer("flatten", Flatten);
+        let html = |spec: ModelSpec| {
+            let spec = spec.layer("output", Dense::new(10));
+            spec.summary().map(|summary| summary.to_html())
+        };
+        // The norm has two trained and two measured values for each pixel.
+        for (spec, says) in [
+            (spec("all"), "<b>all</b>: 7,850 parameters</p>"),
+            (
+                spec("some").layer("norm", BatchNorm::new()),
+                "<b>some</b>: 10,986 parameters, of which 9,418 are trained</p>",
+            ),
+        ] {
+            let html = html(spec);
+            assert!(
+                html.as_ref().is_ok_and(|html| html.contains(says)),
+                "{html:?}"
+            );
+        }
+    }
 
     #[test]
     fn a_model_says_how_long_it_was_trained() {

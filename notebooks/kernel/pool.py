@@ -7,8 +7,10 @@ long as it holds the connection. When the server ends, so do all of them.
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 
@@ -16,6 +18,7 @@ import evcxr
 from jupyter_client import AsyncKernelClient
 
 PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
+LAST = 1  # seconds in which the last that a kernel says of a cell comes behind its reply
 PATIENCE = 30  # seconds a notebook waits for it; Jupyter waits 60 for the notebook's kernel
 # The line of the notebooks here or, where that way leads nowhere, the one that works in every folder: another
 # line than that of the warm-up costs a notebook two seconds.
@@ -29,9 +32,9 @@ WARM_UP = [
 ]
 
 
-def is_idle(message, request):
+def is_last(message, request):
     """Whether this is the last that a kernel says of a request."""
-    about = message["parent_header"].get("msg_id") == request
+    about = message["parent_header"].get("msg_id") == request["msg_id"]
     return about and message["content"].get("execution_state") == "idle"
 
 
@@ -61,12 +64,12 @@ class Spare:
         client.start_channels(hb=False)
         try:
             for cell in WARM_UP:
-                request = client.execute(cell)
-                while not is_idle(await client.get_iopub_msg(timeout=600), request):
-                    pass
-                await client.get_shell_msg(timeout=600)
-            # Nothing is left to read: a connection that is closed before that is reset, and an evcxr that sees this
-            # may answer nobody any more.
+                reply = await client.execute(cell, reply=True, timeout=600)
+                # A connection that is closed while something is left to read is reset, and an evcxr that sees this
+                # may answer nobody any more.
+                with contextlib.suppress(queue.Empty):
+                    while not is_last(await client.get_iopub_msg(timeout=LAST), reply["parent_header"]):
+                        pass
         finally:
             client.stop_channels()
 
