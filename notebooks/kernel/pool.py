@@ -99,9 +99,12 @@ class Pool:
                 spare = await asyncio.wait_for(ready, PATIENCE)
             except Exception as error:
                 print(f"pool.py: no kernel could be made ready: {error!r}", file=sys.stderr)
+        if spare and spare.process.returncode is not None:  # it has died while it waited
+            spare.stop()
+            spare = None
         if spare:
             self.given.add(spare)
-            answer = {"connection": spare.connection, "process": spare.process.pid, "folder": spare.folder.name}
+            answer = {"connection": spare.connection, "folder": spare.folder.name}
             writer.write(json.dumps(answer, default=bytes.decode).encode() + b"\n")
             ends = [asyncio.ensure_future(reader.read()), asyncio.ensure_future(spare.process.wait())]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import evcxr
-import psutil
 import zmq
 from cells import Cells
 from interrupt import Interrupt
@@ -27,18 +26,17 @@ NO_INPUT = "There is no input here: the cell's reading is at its end.\n"
 
 
 class Kernel:
-    """The evcxr behind a relay, and the process that it is: one from the pool, or one of its own."""
+    """The evcxr behind a relay: one from the pool, or one of its own."""
 
     def __init__(self, pooled=True):
         self.pool = socket.socket(socket.AF_UNIX)
         answer = self.from_pool() if pooled else None
         self.own = None
         if answer:
-            self.process, folder = psutil.Process(answer["process"]), answer["folder"]
+            folder = answer["folder"]
         else:
             self.folder, path, info = evcxr.connection()
             self.own = subprocess.Popen([evcxr.START, "evcxr", path], stdin=subprocess.PIPE)
-            self.process = psutil.Process(self.own.pid)
             answer, folder = {"connection": info}, self.folder.name
         self.client = KernelClient()
         self.client.load_connection_info(answer["connection"])
@@ -50,7 +48,7 @@ class Kernel:
             self.pool.connect(os.environ["FMNIST_POOL"])
             self.pool.sendall(json.dumps({"folder": os.getcwd()}).encode() + b"\n")
             return json.loads(self.pool.makefile().readline() or "null")
-        except (KeyError, OSError):
+        except (KeyError, OSError, ValueError):
             return None
 
     def ended(self):
@@ -111,9 +109,9 @@ class Relay:
         while not broadcasts.poll(50):
             self.back_session.send(shell, "kernel_info_request")
             answered = shell.poll(1000)
-            if self.kernel.ended():
+            if self.kernel.own and self.kernel.ended():
                 sys.exit("relay.py: evcxr has ended before it had begun")
-            if not self.kernel.own and not answered and time.monotonic() > deadline:
+            if not self.kernel.own and (self.kernel.ended() or time.monotonic() > deadline):
                 broadcasts.close(linger=0)
                 return None
             if answered:

@@ -34,7 +34,12 @@ const PIECE: usize = 1 << 13;
 impl Curve {
     /// Whether its slope needs `x`, and does not follow from the value alone.
     pub fn needs_sums(self) -> bool {
-        matches!(self, Self::Gelu | Self::Silu)
+        match self {
+            Self::Gelu | Self::Silu => true,
+            // Below 0 its value is above 0.
+            Self::LeakyRelu(slope) => slope < 0.0,
+            _ => false,
+        }
     }
 
     /// Replaces each `x` by its value.
@@ -50,9 +55,9 @@ impl Curve {
     /// When a slice that is looked at has the wrong length.
     pub fn backward(self, isa: Isa, x: &[f32], y: &[f32], gradient: &mut [f32]) {
         let what = "Curve::backward";
+        check_len(what, "y", y.len(), gradient.len());
         let x = if self.needs_sums() { x } else { y };
         check_len(what, "x", x.len(), gradient.len());
-        check_len(what, "y", y.len(), gradient.len());
         let values = x.par_chunks(PIECE).zip(y.par_chunks(PIECE));
         let pieces = gradient.par_chunks_mut(PIECE).zip(values);
         pieces.for_each(|(gradient, (x, y))| slopes(isa, self, x, y, gradient));
@@ -70,7 +75,8 @@ impl Curve {
                 s.mul(s.select(above, x, below), s.splat(SELU_SCALE))
             }
             Self::Gelu => s.mul(x, normal(s, x)),
-            Self::Silu => s.mul(x, sigmoid(s, x)),
+            // Further below, the product is 0, and the bounds of exp would show.
+            Self::Silu => s.mul(clamp(s, x, -87.0, f32::INFINITY), sigmoid(s, x)),
             Self::Sigmoid => sigmoid(s, x),
             Self::Tanh => tanh(s, x),
         }
@@ -79,7 +85,8 @@ impl Curve {
     /// The derivative at `x`, whose value is `y`.
     #[inline(always)]
     fn slope<S: Simd>(self, s: S, x: S::F, y: S::F) -> S::F {
-        let (above, one) = (s.gt(y, s.zero()), s.splat(1.0));
+        // Where the sign of x is not that of y, x is there.
+        let (above, one) = (s.gt(x, s.zero()), s.splat(1.0));
         match self {
             Self::Relu => s.select(above, one, s.zero()),
             Self::LeakyRelu(slope) => s.select(above, one, s.splat(slope)),
@@ -89,6 +96,7 @@ impl Curve {
                 s.select(above, s.splat(SELU_SCALE), below)
             }
             Self::Gelu => {
+                let x = clamp(s, x, -14.0, 14.0); // where its density has come to 0
                 let half = s.mul(s.mul(x, x), s.splat(-0.5));
                 let density = s.mul(exp(s, half), s.splat(0.398_942_3));
                 s.fma(x, density, normal(s, x))

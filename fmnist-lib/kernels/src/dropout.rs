@@ -1,4 +1,4 @@
-//! Dropout masks: one bit per output, from a counter-based generator.
+//! Dropout: its masks, one bit per output from a counter-based generator, and a layer of its own.
 
 use super::activation::{Activation, Dropout};
 use super::output::refill;

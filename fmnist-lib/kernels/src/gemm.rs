@@ -1,6 +1,7 @@
-//! The one matrix product under the dense layers and the Winograd convolutions.
+//! The one matrix product under the dense layers and the convolutions.
 //!
-//! `C (+)= A B`, where A may be read along rows or columns and B is stored in panels of columns.
+//! `C (+)= A B`, where A may be read along rows or columns, or number by number where it lies in an image, and B is stored
+//! in panels of columns.
 //!
 //! An AVX-512 core multiplies and adds one vector per cycle, so the operands must come from registers:
 //! a tile of 6 rows x 4 vectors of the result (12 x 2 for 32 columns) is summed in 24 registers over
@@ -61,7 +62,7 @@ impl Left for Scattered<'_> {
     }
 }
 
-/// `C[m][n] (+)= sum over k of A[m][k] * B[k][n]`, element strides throughout.
+/// `C[m][n] (+)= sum over k of A[m][k] * B[k][n]`
 #[derive(Clone, Copy)]
 pub(super) struct Product<A> {
     pub(super) m: usize,

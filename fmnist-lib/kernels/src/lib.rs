@@ -61,7 +61,8 @@
 //! layer the pooling too (`conv_pool`): there the convolution's output, 26x26x32 numbers per image,
 //! never exists. A backward kernel begins by undoing the same. The only thing kept for it, besides
 //! inputs and outputs, is one byte per pooled value: the place of the maximum, or "dead". A ReLU's
-//! output tells by its sign whether its gradient lives, after dropout as well.
+//! output tells by its sign whether its gradient lives, after dropout as well. Only a few curves
+//! ([`Curve::needs_sums`]) need what was before them.
 //!
 //! # Unsafe code
 //! Lengths are asserted once for each call, and inner loops then walk by pointers. A pointer is moved

@@ -36,11 +36,11 @@ pub fn sum(inputs: &[&[f32]], y: &mut Vec<f32>) {
 /// # Panics
 /// When the inputs are not of equally many pixels, or there are none.
 pub fn concatenate(inputs: &[&[f32]], channels: &[usize], y: &mut Vec<f32>) {
+    check_len("concatenate", "channels", channels.len(), inputs.len());
     let (all, pixels) = (
         channels.iter().sum::<usize>(),
         inputs[0].len() / channels[0],
     );
-    check_len("concatenate", "channels", channels.len(), inputs.len());
     for (input, channels) in inputs.iter().zip(channels) {
         check_len("concatenate", "an input", input.len(), pixels * channels);
     }
@@ -70,6 +70,7 @@ pub fn split(dy: &[f32], channels: &[usize], parts: &mut [Vec<f32>]) {
     let all: usize = channels.iter().sum();
     let pixels = dy.len() / all;
     check_len("split", "dy", dy.len(), pixels * all);
+    check_len("split", "parts", parts.len(), channels.len());
     let at_once = (PIECE / all).max(1);
     let mut start = 0;
     for (part, &channels) in parts.iter_mut().zip(channels) {

@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::check_len;
 
-/// What the forward pass of a [`Conv`](crate::Conv) or [`Dense`](crate::Dense) layer reads.
+/// What the forward pass of a convolution or a dense layer reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<'a> {
     /// A batch of inputs.
@@ -16,7 +16,7 @@ pub struct Forward<'a> {
     pub activation: Activation<'a>,
 }
 
-/// What the backward pass of a [`Conv`](crate::Conv) or [`Dense`](crate::Dense) layer reads.
+/// What the backward pass of a convolution or a dense layer reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Backward<'a> {
     /// The inputs of the forward pass.

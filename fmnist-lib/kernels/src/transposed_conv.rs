@@ -4,14 +4,14 @@ use crate::activation::Activation;
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, refill};
 use crate::simd::Isa;
-use crate::window_conv::{InputGradient, Parts};
+use crate::window_conv::{InputGradient, Parts, end};
 use crate::{WindowConv, check_len, images_per_task, sum_in_order};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
 /// Its field is the convolution that it goes back through: what that one reads, this one gives. Batches are
 /// `[n][rows][columns][outputs]` and `[n][height][width][channels]`, weights
-/// `[window rows][window columns][channels][outputs]`, as in Keras.
+/// `[window rows][window columns][channels / groups][outputs]`, as in Keras.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransposedConv(pub WindowConv);
 
@@ -46,15 +46,13 @@ impl TransposedConv {
         let (Self(conv), [pixels, channels]) = (self, self.pixels());
         operands.check(what, n * pixels, channels);
         let fill = |y: &mut [MaybeUninit<f32>]| {
-            InputGradient::with(conv, operands.weights, true, |back| {
+            InputGradient::with(conv, operands.weights, |back| {
                 let images = y.par_chunks_mut(pixels * channels);
                 let tasks = images.zip(operands.x.par_chunks(conv.output_len()));
                 tasks.enumerate().for_each(|(image, (y, x))| {
-                    if let Some(back) = back {
-                        let activation = self.of_image(operands.activation, image);
-                        back.image(isa, x, conv.outputs, y);
-                        back.end(isa, operands.bias, activation, y);
-                    }
+                    let activation = self.of_image(operands.activation, image);
+                    back.image(isa, x, conv.outputs, y);
+                    end(isa, operands.bias, activation, y);
                 });
             });
         };

@@ -1,6 +1,6 @@
 //! Losses that compare number by number.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::mean_of::MeanOf;
@@ -79,7 +79,7 @@ impl Loss for BinaryCrossEntropy {
             let most: f32 = targets.max_all()?.to_scalar()?;
             return Err(Error::Invalid(format!(
                 "binary cross-entropy compares with numbers from 0 to 1, but the images are scaled to {least} to \
-                 {most}: leave the network's scaling as it is by default, or use the mean squared error"
+                 {most}, or are no numbers: leave the network's scaling as it is by default, or use the mean squared error"
             )));
         }
         let entropy = if self.from_logits {
@@ -110,7 +110,16 @@ impl Loss for BinaryCrossEntropy {
 /// Softplus of x, less x t: no part overflows.
 const FROM_LOGITS: MeanOf = MeanOf {
     value: |x, t| x.max(0.0) - x * t + (-x.abs()).exp().ln_1p(),
-    slope: |x, t| 1.0 / (1.0 + (-x).exp()) - t,
+    slope: |x, t| {
+        let small = (-x.abs()).exp();
+        let unlikely = small / (1.0 + small);
+        // Neither way is a small difference taken from 1.
+        if x >= 0.0 {
+            (1.0 - t) - unlikely
+        } else {
+            unlikely - t
+        }
+    },
 };
 
 const FROM_PROBABILITIES: MeanOf = MeanOf {
@@ -137,8 +146,9 @@ fn are_fractions(targets: &Tensor) -> Result<bool> {
             slices[0].iter().all(fraction)
         })?);
     }
-    let targets = targets.to_dtype(candle_core::DType::F32)?.flatten_all()?;
-    Ok(targets.to_vec1::<f32>()?.iter().all(fraction))
+    let least: f64 = targets.min_all()?.to_dtype(DType::F64)?.to_scalar()?;
+    let most: f64 = targets.max_all()?.to_dtype(DType::F64)?.to_scalar()?;
+    Ok(least >= 0.0 && most <= 1.0)
 }
 
 fn check_shape(loss: &str, output_shape: &[usize], dataset: &Dataset) -> Result<()> {
@@ -158,7 +168,45 @@ mod tests {
 
     use candle_core::{Device, Tensor};
 
-    use super::{BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
+    use super::{BinaryCrossEntropy, FROM_LOGITS, Loss, MeanSquaredError, Targets};
+
+    #[test]
+    fn what_cannot_be_compared_is_an_error() {
+        let labels = Tensor::new(&[0_u32, 1, 2, 0], &Device::Cpu).unwrap();
+        let targets = Targets {
+            labels: &labels,
+            images: &labels,
+            classes: 3,
+        };
+        let outputs = Tensor::new(&[[0.5_f32; 5]; 4], &Device::Cpu).unwrap();
+        assert!(
+            MeanSquaredError::new()
+                .of_batch(&outputs, &targets)
+                .is_err()
+        );
+        assert!(
+            BinaryCrossEntropy::new()
+                .of_batch(&outputs, &targets)
+                .is_err()
+        );
+    }
+
+    /// Sigmoid of x, less t, in f64.
+    #[test]
+    fn the_gradient_from_logits_is_exact_where_the_network_is_sure() {
+        for x in [-17.0_f32, -2.0, 0.0, 2.0, 17.0] {
+            for t in [0.0_f32, 0.25, 1.0] {
+                let sigmoid = 1.0 / (1.0 + (-f64::from(x)).exp());
+                let no = 1.0 / (1.0 + f64::from(x).exp());
+                let exact = f64::from(1.0 - t) * sigmoid - f64::from(t) * no;
+                let found = f64::from((FROM_LOGITS.slope)(x, t));
+                assert!(
+                    (found - exact).abs() <= 2e-7 * exact.abs() + 1e-12,
+                    "{x}, {t}: {found} for {exact}"
+                );
+            }
+        }
+    }
 
     /// The losses of Keras 3.15.1: `MeanSquaredError()`, `BinaryCrossentropy()` and
     /// `BinaryCrossentropy(from_logits=True)` of these numbers and `np.eye(3)[[1, 2]]`, or these images.

@@ -17,10 +17,11 @@ pub(super) struct MeanOf {
 const PIECE: usize = 1 << 13;
 
 impl MeanOf {
-    /// Of `outputs` and `targets`, which are of one shape; `None` on another device than the CPU, or in another type
-    /// than `f32`.
+    /// Of `outputs` and `targets`; `None` on another device than the CPU, in another type than `f32`, and where the two
+    /// are of different shapes.
     pub(super) fn apply(self, outputs: &Tensor, targets: &Tensor) -> Option<Result<Tensor>> {
-        on_cpu_in_f32(&[outputs, targets]).then(|| {
+        let fits = on_cpu_in_f32(&[outputs, targets]) && outputs.dims() == targets.dims();
+        fits.then(|| {
             let outputs = outputs.contiguous()?;
             Ok(outputs.apply_op2(&targets.contiguous()?, self)?)
         })

@@ -84,7 +84,7 @@ kernel! {
     Conv: "3×3 windows by Winograd",
     WindowConv: "windows as a matrix product",
     Depthwise: "windows of each channel by themselves",
-    TransposedConv: "matrix product, added window by window",
+    TransposedConv: "windows as a matrix product, backwards",
 }
 
 /// A convolution with what follows its sums.

@@ -88,18 +88,20 @@ def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
         os.killpg(int(spare), signal.SIGCONT)  # what the pool asked of it in the meantime, it does now
 
 
-def test_a_notebook_does_not_wait_for_a_ready_kernel_that_hangs(server):
+@pytest.mark.parametrize("fate", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_notebook_does_not_wait_for_a_ready_kernel_that_hangs_or_is_gone(server, fate):
     pool, = [id for id, line in processes(server).items() if "/pool.py" in line]
     while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
         time.sleep(0.1)
     while not rests(spare):
         pass
-    os.killpg(int(spare), signal.SIGSTOP)
+    os.killpg(int(spare), fate)
     try:
         with server.kernel() as kernel:
             assert "3" in kernel.run("1 + 2").expect().data["text/plain"]
     finally:
-        os.killpg(int(spare), signal.SIGCONT)
+        if fate == signal.SIGSTOP:
+            os.killpg(int(spare), signal.SIGCONT)
 
 
 def rests(group):

@@ -83,7 +83,7 @@ impl Block {
     /// Adds to the gradients of `N` weights beside each other, from tap `(down, right)` on, what the row says.
     ///
     /// # Safety
-    /// There are so many; `x` is an image with its zeros, `dy` of its output, and `sums` the place of the first.
+    /// There are so many; the row and the channels exist, `x` is an image with its zeros, and `dy` is of its output.
     #[inline(always)]
     unsafe fn add_weights<S: Simd, const N: usize>(
         self,

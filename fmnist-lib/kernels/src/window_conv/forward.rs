@@ -91,5 +91,5 @@ pub(super) fn products<S: Simd>(
 
 kernel! {
     /// Bias and activation of sums that are there.
-    pub(super) fn end => finish(bias: &[f32], activation: Activation<'_>, y: &mut [MaybeUninit<f32>])
+    pub(crate) fn end => finish(bias: &[f32], activation: Activation<'_>, y: &mut [MaybeUninit<f32>])
 }

@@ -1,7 +1,6 @@
 //! Backward: from the sums to the input.
 
 use super::{WindowConv, forward, pack};
-use crate::activation::Activation;
 use crate::gemm::{Panels, Product, Strided};
 use crate::scratch;
 use crate::simd::{Isa, LANES, Simd, kernel};
@@ -47,16 +46,8 @@ impl InputGradient<'_> {
         way_back(conv).is_none()
     }
 
-    /// Calls `work` with the way back through `conv`; with none where it is not wanted.
-    pub(crate) fn with(
-        conv: &WindowConv,
-        weights: &[f32],
-        wanted: bool,
-        work: impl FnOnce(Option<InputGradient<'_>>),
-    ) {
-        if !wanted {
-            return work(None);
-        }
+    /// Calls `work` with the way back through `conv`.
+    pub(crate) fn with(conv: &WindowConv, weights: &[f32], work: impl FnOnce(InputGradient<'_>)) {
         let ([_, filters], back) = (conv.of_group(), way_back(conv));
         let (panels, offsets) = match &back {
             Some(back) => (
@@ -70,24 +61,13 @@ impl InputGradient<'_> {
                 Some(_) => pack::flipped(conv, weights, panels, packed),
                 None => pack::transposed(conv, weights, panels, packed),
             }
-            work(Some(InputGradient {
+            work(InputGradient {
                 conv: *conv,
                 packed,
                 offsets: &offsets,
                 way: back.map_or(Way::Scatter, Way::Back),
-            }));
+            });
         });
-    }
-
-    /// Adds bias and activation to what [`image`](Self::image) has left.
-    pub(crate) fn end(
-        self,
-        isa: Isa,
-        bias: &[f32],
-        activation: Activation<'_>,
-        y: &mut [MaybeUninit<f32>],
-    ) {
-        forward::end(isa, bias, activation, y);
     }
 
     /// Of an image, from the gradients of its sums, `stride` floats from a window's to the next.

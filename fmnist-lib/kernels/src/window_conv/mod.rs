@@ -17,6 +17,7 @@ use crate::simd::Isa;
 use crate::windows::{Offsets, Windows};
 use crate::{check_len, check_sides, images_per_task, scratch, sum_in_order};
 pub(crate) use backward::sums;
+pub(crate) use forward::end;
 pub(crate) use input_gradient::InputGradient;
 pub(crate) use parts::Parts;
 use rayon::prelude::*;
@@ -63,12 +64,12 @@ impl WindowConv {
     /// Asserts that there is such a thing.
     pub(crate) fn check_sides(&self, what: &str) {
         self.windows.check(what);
-        check_sides(what, 1, &[self.outputs, self.windows.values()]);
         let (channels, outputs, groups) = (self.windows.channels, self.outputs, self.groups);
         assert!(
             groups > 0 && channels.is_multiple_of(groups) && outputs.is_multiple_of(groups),
             "{what}: {groups} groups do not divide {channels} channels and {outputs} outputs"
         );
+        check_sides(what, 1, &[self.outputs, self.values()]);
     }
 
     fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {
@@ -135,14 +136,12 @@ impl WindowConv {
         let images = operands.x.par_chunks(self.windows.input_len());
         let fill = |y: &mut [MaybeUninit<f32>]| {
             let weights = pack::turned(self, operands.weights);
-            InputGradient::with(&turned, &weights, true, |back| {
+            InputGradient::with(&turned, &weights, |back| {
                 let tasks = images.zip(y.par_chunks_mut(self.output_len())).enumerate();
                 tasks.for_each(|(image, (x, y))| {
-                    if let Some(back) = back {
-                        let activation = self.of_image(operands.activation, image);
-                        back.image(isa, x, self.windows.channels, y);
-                        back.end(isa, operands.bias, activation, y);
-                    }
+                    let activation = self.of_image(operands.activation, image);
+                    back.image(isa, x, self.windows.channels, y);
+                    end(isa, operands.bias, activation, y);
                 });
             });
         };
@@ -167,14 +166,19 @@ impl WindowConv {
             parts.resize_with(n.div_ceil(images), Default::default);
             let turned = self.turned();
             let offsets = turned.as_ref().unwrap_or(self).offsets();
-            InputGradient::with(self, operands.weights, operands.wants_input, |of_input| {
+            let all = |of_input: Option<InputGradient<'_>>| {
                 let tasks = parts.into_par_iter().enumerate();
                 let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
                     let range = task * images..((task + 1) * images).min(n);
                     self.task(isa, operands, range, (turned, &offsets), of_input, dx)
                 };
                 partial = tasks.map(task).collect();
-            });
+            };
+            if operands.wants_input {
+                InputGradient::with(self, operands.weights, |of_input| all(Some(of_input)));
+            } else {
+                all(None);
+            }
         };
         let len = if operands.wants_input { n * input } else { 0 };
         // SAFETY: all inputs of all images are written.
