@@ -13,7 +13,7 @@
 //! | [`BatchNorm`], [`LayerNorm`] | normalisation over a batch, over each pixel |
 //! | [`MaxPool`], [`AveragePool`], [`Padding`] | pooling; zeros around images |
 //! | [`Activation`], [`Dropout`], [`dropout_bits`] | what follows a layer's sums, and what dropout keeps |
-//! | [`sum`], [`concatenate`], [`split`] | where branches meet |
+//! | [`sum`], [`add`], [`concatenate`], [`split`] | where branches meet |
 //! | [`Curve`] | all other activation functions |
 //! | [`adam_step`] | a step of Adam |
 //!
@@ -72,6 +72,7 @@
 mod activation;
 mod adam;
 mod batch_norm;
+mod by_image;
 mod conv_pool;
 mod curve;
 mod dense;
@@ -100,7 +101,7 @@ pub use dense::Dense;
 pub use depthwise::Depthwise;
 pub use dropout::dropout_bits;
 pub use layer_norm::LayerNorm;
-pub use merge::{concatenate, split, sum};
+pub use merge::{add, concatenate, split, sum};
 pub use operands::{Backward, Forward};
 pub use output::Gradients;
 pub use padding::Padding;

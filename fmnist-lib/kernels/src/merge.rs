@@ -22,13 +22,28 @@ pub fn sum(inputs: &[&[f32]], y: &mut Vec<f32>) {
             let range = piece * PIECE..piece * PIECE + y.len();
             let y = y.write_copy_of_slice(&inputs[0][range.clone()]);
             for input in &inputs[1..] {
-                let terms = y.iter_mut().zip(&input[range.clone()]);
-                terms.for_each(|(sum, term)| *sum += term);
+                add_piece(y, &input[range.clone()]);
             }
         });
     };
     // SAFETY: all values are written.
     unsafe { refill(y, len, fill) };
+}
+
+/// `sum += more`.
+///
+/// # Panics
+/// When the two have different lengths.
+pub fn add(sum: &mut [f32], more: &[f32]) {
+    check_len("add", "more", more.len(), sum.len());
+    let pieces = sum.par_chunks_mut(PIECE).zip(more.par_chunks(PIECE));
+    pieces.for_each(|(sum, more)| add_piece(sum, more));
+}
+
+fn add_piece(sum: &mut [f32], more: &[f32]) {
+    sum.iter_mut()
+        .zip(more)
+        .for_each(|(sum, more)| *sum += more);
 }
 
 /// The channels of all inputs side by side; of each input they are so many.

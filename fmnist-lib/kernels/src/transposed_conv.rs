@@ -1,11 +1,12 @@
 //! A transposed convolution: the way back through a convolution, taken forward.
 
 use crate::activation::Activation;
+use crate::by_image::{ByImage, OfImage};
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, refill};
 use crate::simd::Isa;
 use crate::window_conv::{InputGradient, Parts, end};
-use crate::{WindowConv, check_len, images_per_task, sum_in_order};
+use crate::{WindowConv, check_len};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -69,39 +70,15 @@ impl TransposedConv {
         let n = self.check(what, operands.x, operands.weights);
         let (Self(conv), [pixels, channels]) = (self, self.pixels());
         operands.check(what, n * pixels, channels);
-        let (input, output) = (conv.output_len(), pixels * channels);
-        let images = images_per_task(n);
-        let mut partial = Vec::new();
-        let fill = |dx: &mut [MaybeUninit<f32>]| {
-            let mut of_tasks: Vec<_> = dx.chunks_mut(images * input).collect();
-            of_tasks.resize_with(n.div_ceil(images), Default::default);
-            Parts::with(conv, operands.weights, |parts| {
-                let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
-                    // The weights, then the bias.
-                    let mut sums = vec![0.0; conv.weights_len() + channels];
-                    let (of_weights, of_bias) = sums.split_at_mut(conv.weights_len());
-                    let mut dx = dx.chunks_exact_mut(input);
-                    for image in task * images..((task + 1) * images).min(n) {
-                        let of_image = Backward {
-                            x: &operands.x[image * input..][..input],
-                            y: &operands.y[image * output..][..output],
-                            dy: &operands.dy[image * output..][..output],
-                            activation: self.of_image(operands.activation, image),
-                            ..operands
-                        };
-                        parts.transposed(isa, of_image, of_weights, of_bias, dx.next());
-                    }
-                    sums
-                };
-                partial = of_tasks.into_par_iter().enumerate().map(task).collect();
-            });
+        let layer = ByImage {
+            input: conv.output_len(),
+            output: [pixels, channels],
+            weights: conv.weights_len(),
         };
-        let len = if operands.wants_input { n * input } else { 0 };
-        // SAFETY: all inputs of all images are written.
-        unsafe { refill(&mut gradients.input, len, fill) };
-        let mut total = vec![0.0; conv.weights_len() + channels];
-        sum_in_order(&partial, &mut total);
-        gradients.bias = total.split_off(conv.weights_len());
-        gradients.weights = total;
+        Parts::with(conv, operands.weights, |parts| {
+            let image = |image: Backward<'_>, into: OfImage<'_>| parts.transposed(isa, image, into);
+            // SAFETY: the gradient of the input is a convolution, which writes all of it.
+            unsafe { layer.backward(operands, gradients, image) };
+        });
     }
 }

@@ -3,9 +3,10 @@ use fmnist_kernels::{TransposedConv, WindowConv, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{ConvStage, convolution_settings, kernel_and_bias};
+use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed};
 use super::stage::{Place, Staged};
+use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, image_shape, without_batch};
 use crate::error::Result;
 
@@ -158,6 +159,6 @@ impl Conv2dTranspose {
             outputs: place.inputs[0][2],
             groups: 1,
         });
-        Some(ConvStage::staged(kernel, self.activation, place))
+        Some(SumsStage::staged(kernel, self.activation, place))
     }
 }

@@ -2,8 +2,8 @@ use candle_core::Tensor;
 use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
-use super::ending::Ending;
-use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::stage::{Place, Staged};
+use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one};
 use crate::error::{Error, Result};
 
@@ -75,56 +75,12 @@ impl Layer for Dense {
     }
 }
 
-#[derive(Debug)]
-struct DenseStage {
-    kernel: kernels::Dense,
-    ending: Ending,
-}
-
 impl Dense {
     pub(super) fn stage(&self, place: &Place<'_>) -> Option<Staged> {
         let kernel = kernels::Dense {
             inputs: place.inputs[0][0],
             outputs: self.units,
         };
-        let ending = Ending::new(self.activation, place);
-        Some(Staged {
-            followers: ending.followers(),
-            stage: Box::new(DenseStage { kernel, ending }),
-        })
-    }
-}
-
-impl Stage for DenseStage {
-    fn kernel(&self) -> &'static str {
-        "matrix product"
-    }
-
-    fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        let activation = self
-            .ending
-            .begin(pass.images, pass.step, &mut pass.kept.bits);
-        pass.weights.read(|w| {
-            let operands = kernels::Forward {
-                x: pass.inputs[0],
-                weights: w[0],
-                bias: w[1],
-                activation,
-            };
-            self.kernel.forward(pass.isa, operands, pass.output);
-        })?;
-        self.ending
-            .end(pass.isa, pass.step, pass.output, &mut pass.kept.sums);
-        Ok(())
-    }
-
-    fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
-        self.ending
-            .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);
-        pass.fill(|pass, dy, w, into| {
-            let activation = self.ending.again(&pass.kept.bits);
-            let operands = pass.operands(w[0], dy, activation);
-            self.kernel.backward(pass.isa, operands, into);
-        })
+        Some(SumsStage::staged(kernel, self.activation, place))
     }
 }

@@ -3,9 +3,10 @@ use fmnist_kernels::{Depthwise, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{ConvStage, convolution_settings, kernel_and_bias};
+use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
 use super::stage::{Place, Staged};
+use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
 use crate::error::Result;
 
@@ -86,6 +87,6 @@ impl DepthwiseConv2d {
             windows: placed(self.windows(self.kernel_size, place.inputs[0])),
             multiplier: self.multiplier,
         };
-        Some(ConvStage::staged(kernel, self.activation, place))
+        Some(SumsStage::staged(kernel, self.activation, place))
     }
 }

@@ -2,7 +2,6 @@
 
 use candle_core::Tensor;
 use fmnist_kernels as kernels;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
@@ -126,15 +125,4 @@ impl Stage for SideBySide {
         kernels::split(pass.gradient, &self.0, pass.of_inputs);
         Ok(())
     }
-}
-
-/// `sum += more`, in parallel.
-pub(crate) fn add(sum: &mut [f32], more: &[f32]) {
-    const PIECE: usize = 1 << 14;
-    let pieces = sum.par_chunks_mut(PIECE).zip(more.par_chunks(PIECE));
-    pieces.for_each(|(sum, more)| {
-        sum.iter_mut()
-            .zip(more)
-            .for_each(|(sum, more)| *sum += more)
-    });
 }

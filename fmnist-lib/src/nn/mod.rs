@@ -25,6 +25,7 @@ mod reshape;
 mod shape;
 mod sliding;
 pub(crate) mod stage;
+mod sums_stage;
 mod up_sampling2d;
 mod zero_padding2d;
 
@@ -50,7 +51,7 @@ pub use flatten::Flatten;
 pub use init::Init;
 pub use layer_norm::LayerNorm;
 pub use max_pool2d::MaxPool2d;
-pub(crate) use merge::{Merge, add};
+pub(crate) use merge::Merge;
 pub use reshape::Reshape;
 pub(crate) use shape::product;
 use shape::{at_least_one, check_epsilon, image_shape, without_batch};

@@ -4,11 +4,12 @@ use std::mem::take;
 use std::time::{Duration, Instant};
 
 use candle_core::Tensor;
+use fmnist_kernels as kernels;
 
 use super::{Node, Plan, Source};
 use crate::error::Result;
+use crate::nn::Step;
 use crate::nn::stage::{Backward, Forward, Kept, Weights};
-use crate::nn::{Step, add as add_to};
 
 /// A forward pass and the backward pass that belongs to it, in memory that no other pass sees.
 pub(crate) struct PlanPass<'a> {
@@ -234,7 +235,7 @@ fn add(sum: &mut Option<Vec<f32>>, more: Vec<f32>, spare: &mut Spare) {
     match sum {
         None => *sum = Some(more),
         Some(sum) => {
-            add_to(sum, &more);
+            kernels::add(sum, &more);
             spare.give(more);
         }
     }

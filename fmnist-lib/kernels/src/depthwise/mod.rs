@@ -4,10 +4,11 @@ mod slide;
 mod weights;
 
 use crate::activation::Activation;
+use crate::by_image::{ByImage, OfImage};
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, as_uninit, refill};
 use crate::simd::Isa;
-use crate::{Windows, check_len, check_sides, images_per_task, scratch, sum_in_order, window_conv};
+use crate::{Windows, check_len, check_sides, scratch, window_conv};
 use rayon::prelude::*;
 use slide::{scatter, slide};
 use std::mem::MaybeUninit;
@@ -109,47 +110,25 @@ impl Depthwise {
         let what = "Depthwise::backward";
         let n = self.check(what, operands.x, operands.weights);
         operands.check(what, n * self.windows.count(), self.outputs());
-        let images = images_per_task(n);
-        let (input, output) = (self.windows.input_len(), self.output_len());
-        let back = Back::new(self, operands.weights);
-        let mut partial = Vec::new();
-        let fill = |dx: &mut [MaybeUninit<f32>]| {
-            let mut of_tasks: Vec<_> = dx.chunks_mut(images * input).collect();
-            of_tasks.resize_with(n.div_ceil(images), Default::default);
-            let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
-                // The weights, then the bias.
-                let mut sums = vec![0.0; self.weights_len() + self.outputs()];
-                let (of_weights, of_bias) = sums.split_at_mut(self.weights_len());
-                let mut dx = dx.chunks_exact_mut(input);
-                for image in task * images..((task + 1) * images).min(n) {
-                    let of_image = Backward {
-                        x: &operands.x[image * input..][..input],
-                        y: &operands.y[image * output..][..output],
-                        dy: &operands.dy[image * output..][..output],
-                        activation: self.of_image(operands.activation, image),
-                        ..operands
-                    };
-                    scratch::with(output, |dy| {
-                        window_conv::sums(isa, [self.outputs(); 2], of_image, dy, of_bias);
-                        self.with_repeated(of_image.x, |x| {
-                            add_weights(isa, self.repeated(), x, dy, of_weights);
-                        });
-                        if let Some(dx) = dx.next() {
-                            back.image(isa, dy, dx);
-                        }
-                    });
-                }
-                sums
-            };
-            partial = of_tasks.into_par_iter().enumerate().map(task).collect();
+        let (back, outputs) = (Back::new(self, operands.weights), self.outputs());
+        let layer = ByImage {
+            input: self.windows.input_len(),
+            output: [self.windows.count(), outputs],
+            weights: self.weights_len(),
         };
-        let len = if operands.wants_input { n * input } else { 0 };
-        // SAFETY: all channels of all pixels of all images are written.
-        unsafe { refill(&mut gradients.input, len, fill) };
-        let mut total = vec![0.0; self.weights_len() + self.outputs()];
-        sum_in_order(&partial, &mut total);
-        gradients.bias = total.split_off(self.weights_len());
-        gradients.weights = total;
+        let image = |image: Backward<'_>, into: OfImage<'_>| {
+            scratch::with(image.dy.len(), |dy| {
+                window_conv::sums(isa, [outputs; 2], image, dy, into.bias);
+                self.with_repeated(image.x, |x| {
+                    add_weights(isa, self.repeated(), x, dy, into.weights);
+                });
+                if let Some(dx) = into.input {
+                    back.image(isa, dy, dx);
+                }
+            });
+        };
+        // SAFETY: all channels of all pixels of an image are written.
+        unsafe { layer.backward(operands, gradients, image) };
     }
 }
 

@@ -10,12 +10,13 @@ mod pack;
 mod parts;
 
 use crate::activation::Activation;
+use crate::by_image::{ByImage, OfImage};
 use crate::gemm::Panels;
 use crate::operands::{Backward, Forward};
 use crate::output::{Gradients, refill};
 use crate::simd::Isa;
 use crate::windows::{Offsets, Windows};
-use crate::{check_len, check_sides, images_per_task, scratch, sum_in_order};
+use crate::{check_len, check_sides, scratch};
 pub(crate) use backward::sums;
 pub(crate) use forward::end;
 pub(crate) use input_gradient::InputGradient;
@@ -158,81 +159,55 @@ impl WindowConv {
         let what = "WindowConv::backward";
         let n = self.check(what, operands.x, operands.weights);
         operands.check(what, n * self.windows.count(), self.outputs);
-        let input = self.windows.input_len();
-        let images = images_per_task(n);
-        let mut partial = Vec::new();
-        let fill = |dx: &mut [MaybeUninit<f32>]| {
-            let mut parts: Vec<_> = dx.chunks_mut(images * input).collect();
-            parts.resize_with(n.div_ceil(images), Default::default);
-            let turned = self.turned();
-            let offsets = turned.as_ref().unwrap_or(self).offsets();
-            let all = |of_input: Option<InputGradient<'_>>| {
-                let tasks = parts.into_par_iter().enumerate();
-                let task = |(task, dx): (usize, &mut [MaybeUninit<f32>])| {
-                    let range = task * images..((task + 1) * images).min(n);
-                    self.task(isa, operands, range, (turned, &offsets), of_input, dx)
-                };
-                partial = tasks.map(task).collect();
+        let turned = self.turned();
+        let offsets = turned.as_ref().unwrap_or(self).offsets();
+        let mut all = |of_input: Option<InputGradient<'_>>| {
+            let layer = ByImage {
+                input: self.windows.input_len(),
+                output: [self.windows.count(), self.outputs],
+                weights: self.weights_len(),
             };
-            if operands.wants_input {
-                InputGradient::with(self, operands.weights, |of_input| all(Some(of_input)));
-            } else {
-                all(None);
-            }
+            let image = |image: Backward<'_>, into: OfImage<'_>| {
+                self.image(isa, image, (turned, &offsets), of_input, into);
+            };
+            // SAFETY: where the input is asked for, its gradient is given and writes all of it.
+            unsafe { layer.backward(operands, gradients, image) };
         };
-        let len = if operands.wants_input { n * input } else { 0 };
-        // SAFETY: all inputs of all images are written.
-        unsafe { refill(&mut gradients.input, len, fill) };
-        let mut total = vec![0.0; self.weights_len() + self.outputs];
-        sum_in_order(&partial, &mut total);
-        gradients.bias = total.split_off(self.weights_len());
-        gradients.weights = total;
+        if operands.wants_input {
+            InputGradient::with(self, operands.weights, |of_input| all(Some(of_input)));
+        } else {
+            all(None);
+        }
+        if let Some(turned) = turned {
+            gradients.weights = pack::turned(&turned, &gradients.weights);
+        }
     }
 
-    /// The sums over some images of the gradients of weights and bias, one behind the other.
-    fn task(
+    /// What an image says.
+    fn image(
         &self,
         isa: Isa,
-        operands: Backward<'_>,
-        images: std::ops::Range<usize>,
+        image: Backward<'_>,
         (turned, offsets): (Option<Self>, &Offsets),
         of_input: Option<InputGradient<'_>>,
-        dx: &mut [MaybeUninit<f32>],
-    ) -> Vec<f32> {
-        let (input, output) = (self.windows.input_len(), self.output_len());
-        let mut gradients = vec![0.0; self.weights_len() + self.outputs];
-        let (of_weights, of_bias) = gradients.split_at_mut(self.weights_len());
-        let mut dx = dx.chunks_exact_mut(input);
+        into: OfImage<'_>,
+    ) {
         let stride = backward::sums_stride(self);
         scratch::with(backward::sums_len(self), |sums| {
-            for image in images {
-                let of_image = Backward {
-                    x: &operands.x[image * input..][..input],
-                    y: &operands.y[image * output..][..output],
-                    dy: &operands.dy[image * output..][..output],
-                    activation: self.of_image(operands.activation, image),
-                    ..operands
-                };
-                backward::sums(isa, [self.outputs, stride], of_image, sums, of_bias);
-                match turned {
-                    None => self.windows.with_zeros(of_image.x, |x| {
-                        backward::weights(isa, *self, offsets, x, sums, of_weights);
-                    }),
-                    Some(turned) => turned.windows.with_zeros_of_rows(sums, stride, |sums| {
-                        backward::with_rows(&turned, of_image.x, |x| {
-                            backward::weights(isa, turned, offsets, sums, x, of_weights);
-                        });
-                    }),
-                }
-                if let (Some(of_input), Some(dx)) = (of_input, dx.next()) {
-                    of_input.image(isa, sums, stride, dx);
-                }
+            backward::sums(isa, [self.outputs, stride], image, sums, into.bias);
+            match turned {
+                None => self.windows.with_zeros(image.x, |x| {
+                    backward::weights(isa, *self, offsets, x, sums, into.weights);
+                }),
+                Some(turned) => turned.windows.with_zeros_of_rows(sums, stride, |sums| {
+                    backward::with_rows(&turned, image.x, |x| {
+                        backward::weights(isa, turned, offsets, sums, x, into.weights);
+                    });
+                }),
+            }
+            if let (Some(of_input), Some(dx)) = (of_input, into.input) {
+                of_input.image(isa, sums, stride, dx);
             }
         });
-        if let Some(turned) = turned {
-            let back = pack::turned(&turned, of_weights);
-            of_weights.copy_from_slice(&back);
-        }
-        gradients
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{WindowConv, backward, forward, pack};
 use crate::activation::Activation;
+use crate::by_image::OfImage;
 use crate::gemm::Panels;
 use crate::operands::{Backward, Forward};
 use crate::scratch;
 use crate::simd::Isa;
 use crate::windows::Offsets;
-use std::mem::MaybeUninit;
 
 /// A convolution as a transposed one goes back through it.
 #[derive(Clone, Copy)]
@@ -39,19 +39,17 @@ impl Parts<'_> {
         self,
         isa: Isa,
         image: Backward<'_>,
-        of_weights: &mut [f32],
-        of_bias: &mut [f32],
-        dx: Option<&mut [MaybeUninit<f32>]>,
+        into: OfImage<'_>,
     ) {
         let Self { conv, offsets, .. } = self;
         let channels = conv.windows.channels;
         scratch::with(image.dy.len(), |sums| {
-            backward::sums(isa, [channels, channels], image, sums, of_bias);
+            backward::sums(isa, [channels, channels], image, sums, into.bias);
             conv.windows.with_zeros(sums, |sums| {
                 backward::with_rows(&conv, image.x, |x| {
-                    backward::weights(isa, conv, offsets, sums, x, of_weights);
+                    backward::weights(isa, conv, offsets, sums, x, into.weights);
                 });
-                if let Some(dx) = dx {
+                if let Some(dx) = into.input {
                     let operands = Forward {
                         x: sums,
                         weights: self.packed,

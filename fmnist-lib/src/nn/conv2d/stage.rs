@@ -4,10 +4,10 @@ use fmnist_kernels::{self as kernels, Conv, ConvPool, WindowConv, Windows};
 
 use super::Conv2d;
 use crate::error::Result;
-use crate::nn::convolution::ConvStage;
 use crate::nn::ending::StageDropout;
 use crate::nn::sliding::placed;
 use crate::nn::stage::{Backward, Forward, Place, Stage, Staged};
+use crate::nn::sums_stage::SumsStage;
 use crate::nn::{Activation, AnyLayer, Operation};
 
 /// A first layer of one channel with its ReLU and its pool.
@@ -45,14 +45,14 @@ impl Conv2d {
         let by_winograd = winograd(&windows, self.filters)
             .filter(|conv| self.groups == 1 && conv.inputs.min(conv.outputs) >= WIDE);
         Some(match by_winograd {
-            Some(kernel) => ConvStage::staged(kernel, self.activation, place),
+            Some(kernel) => SumsStage::staged(kernel, self.activation, place),
             None => {
                 let kernel = WindowConv {
                     windows,
                     outputs: self.filters,
                     groups: self.groups,
                 };
-                ConvStage::staged(kernel, self.activation, place)
+                SumsStage::staged(kernel, self.activation, place)
             }
         })
     }
