@@ -35,12 +35,7 @@ impl Parts<'_> {
 
     /// The gradients of an image of the transposed convolution. What is the input here is the gradient of the output
     /// there, and the other way round.
-    pub(crate) fn transposed(
-        self,
-        isa: Isa,
-        image: Backward<'_>,
-        into: OfImage<'_>,
-    ) {
+    pub(crate) fn transposed(self, isa: Isa, image: Backward<'_>, into: OfImage<'_>) {
         let Self { conv, offsets, .. } = self;
         let channels = conv.windows.channels;
         scratch::with(image.dy.len(), |sums| {
