@@ -1,20 +1,24 @@
 //! Sixteen f32 lanes on every CPU, and the choice of instruction set at run time.
 //!
 //! Every kernel is written once, generic over [`Simd`], and works on blocks of sixteen channels: one
-//! AVX-512 register, two AVX2 registers, or an array that the compiler maps to whatever there is.
-//! [`kernel!`](macro@kernel) compiles such a function three times and enters the one an [`Isa`]
-//! names, so that neither the user nor a notebook needs to set a target flag.
+//! AVX-512 register, two AVX2 or four NEON registers, or an array that the compiler maps to whatever
+//! there is. [`kernel!`](macro@kernel) compiles such a function for each instruction set of the
+//! processor's family and enters the one an [`Isa`] names, so that neither the user nor a notebook needs to set a target flag.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon;
 pub(super) use portable::Portable;
 
 /// Lanes of a vector: the block of channels all kernels work on.
@@ -24,13 +28,15 @@ pub(super) const LANES: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(pub(super) Kind);
 
-/// The instruction sets; the values of the first two exist only after detection.
+/// The instruction sets; but for the last, their values exist only after detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     Portable(Portable),
 }
 
@@ -47,19 +53,23 @@ impl Isa {
             Avx512::detect().map(Kind::Avx512),
             Avx2::detect().map(Kind::Avx2),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let fast = [Neon::detect().map(Kind::Neon)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let fast: [Option<Kind>; 0] = [];
         let all = fast.into_iter().flatten().chain([Kind::Portable(Portable)]);
         all.map(Self).collect()
     }
 
-    /// `"AVX-512"`, `"AVX2"` or `"portable"`.
+    /// `"AVX-512"`, `"AVX2"`, `"NEON"` or `"portable"`.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512(_) => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "NEON",
             Kind::Portable(_) => "portable",
         }
     }
@@ -179,6 +189,8 @@ macro_rules! kernel {
             use $crate::simd::{Kind, Portable};
             #[cfg(target_arch = "x86_64")]
             use $crate::simd::{Avx2, Avx512};
+            #[cfg(target_arch = "aarch64")]
+            use $crate::simd::Neon;
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")]
@@ -188,6 +200,11 @@ macro_rules! kernel {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2(s: Avx2, $($arg: $ty),*) {
+                $body(s, $($arg),*)
+            }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            fn neon(s: Neon, $($arg: $ty),*) {
                 $body(s, $($arg),*)
             }
             fn portable(s: Portable, $($arg: $ty),*) {
@@ -200,6 +217,9 @@ macro_rules! kernel {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: a value of Avx2 exists only where the CPU has these features.
                 Kind::Avx2(s) => unsafe { avx2(s, $($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                // SAFETY: a value of Neon exists only where the CPU has the feature.
+                Kind::Neon(s) => unsafe { neon(s, $($arg),*) },
                 Kind::Portable(s) => portable(s, $($arg),*),
             }
         }
