@@ -12,9 +12,6 @@
 
 use super::simd::{LANES, Simd};
 
-/// Columns of a panel of B: four vectors.
-pub(super) const PANEL: usize = 64;
-
 /// Where the elements of A lie.
 pub(super) trait Left: Copy {
     /// `A[i][0]`
@@ -69,7 +66,7 @@ pub(super) struct Product<A> {
     pub(super) k: usize,
     pub(super) n: usize,
     pub(super) a: A,
-    /// `B[i][j]` lies at `b + (j / PANEL) * b_panel + i * b_row + j % PANEL`.
+    /// `B[i][j]` lies at `b + (j / S::PANEL) * b_panel + i * b_row + j % S::PANEL`.
     pub(super) b: *const f32,
     pub(super) b_row: usize,
     pub(super) b_panel: usize,
@@ -91,12 +88,9 @@ impl<A: Left> Product<A> {
     pub(super) unsafe fn run<S: Simd>(self, s: S) {
         let mut column = 0;
         while column < self.n {
-            // Strips do not cross panels: the number of vectors in a panel is a multiple of MAX_NR.
-            const { assert!((PANEL / LANES).is_multiple_of(S::MAX_NR)) };
-            let within = column % PANEL;
             let vectors = (self.n - column).div_ceil(LANES).min(S::MAX_NR);
             let strip = Strip {
-                b: self.b.wrapping_add(column / PANEL * self.b_panel + within),
+                b: self.b.wrapping_add(column / S::PANEL * self.b_panel),
                 c: self.c.wrapping_add(column),
                 last: (self.n - column - (vectors - 1) * LANES).min(LANES),
             };
@@ -218,21 +212,22 @@ pub(super) struct Panels {
 }
 
 impl Panels {
-    pub(super) fn new(k: usize, n: usize) -> Self {
-        let row = n.next_multiple_of(LANES).min(PANEL);
+    /// For an instruction set whose panels have `width` columns.
+    pub(super) fn new(width: usize, k: usize, n: usize) -> Self {
+        let row = n.next_multiple_of(LANES).min(width);
         let panel = k * row;
         Self {
             row,
             panel,
-            len: n.div_ceil(PANEL) * panel,
+            len: n.div_ceil(row) * panel,
         }
     }
 
     /// A row-major matrix as it is; its columns must be whole vectors.
-    pub(super) fn row_major(k: usize, n: usize) -> Self {
+    pub(super) fn row_major(width: usize, k: usize, n: usize) -> Self {
         Self {
             row: n,
-            panel: PANEL,
+            panel: width,
             len: k * n,
         }
     }
@@ -240,7 +235,7 @@ impl Panels {
     /// Where element `[i][j]` lies.
     #[inline(always)]
     pub(super) fn at(self, i: usize, j: usize) -> usize {
-        j / PANEL * self.panel + i * self.row + j % PANEL
+        j / self.row * self.panel + i * self.row + j % self.row
     }
 }
 
@@ -249,7 +244,7 @@ impl Panels {
 /// cache.
 pub(super) fn row_stride(n: usize) -> usize {
     let padded = n.next_multiple_of(LANES);
-    if padded > PANEL && padded.is_multiple_of(2 * LANES) {
+    if padded > 4 * LANES && padded.is_multiple_of(2 * LANES) {
         padded + LANES
     } else {
         padded

@@ -47,7 +47,7 @@ impl TransposedConv {
         let (Self(conv), [pixels, channels]) = (self, self.pixels());
         operands.check(what, n * pixels, channels);
         let fill = |y: &mut [MaybeUninit<f32>]| {
-            InputGradient::with(conv, operands.weights, |back| {
+            InputGradient::with(isa, conv, operands.weights, |back| {
                 let images = y.par_chunks_mut(pixels * channels);
                 let tasks = images.zip(operands.x.par_chunks(conv.output_len()));
                 tasks.enumerate().for_each(|(image, (y, x))| {
@@ -75,7 +75,7 @@ impl TransposedConv {
             output: [pixels, channels],
             weights: conv.weights_len(),
         };
-        Parts::with(conv, operands.weights, |parts| {
+        Parts::with(isa, conv, operands.weights, |parts| {
             let image = |image: Backward<'_>, into: OfImage<'_>| parts.transposed(isa, image, into);
             // SAFETY: the gradient of the input is a convolution, which writes all of it.
             unsafe { layer.backward(operands, gradients, image) };

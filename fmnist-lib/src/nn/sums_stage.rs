@@ -37,7 +37,7 @@ macro_rules! kernel {
 
 kernel! {
     Dense: "matrix product",
-    Conv: "3×3 windows by Winograd",
+    Conv: "windows by Winograd",
     WindowConv: "windows as a matrix product",
     Depthwise: "windows of each channel by themselves",
     TransposedConv: "windows as a matrix product, backwards",

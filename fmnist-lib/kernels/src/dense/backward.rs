@@ -1,7 +1,7 @@
 //! Backward: the activation undone, then a product for the weights and one for the input.
 
 use super::{DEPTH, Dense, FEATURES};
-use crate::gemm::{PANEL, Panels, Product, Strided, row_stride};
+use crate::gemm::{Panels, Product, Strided, row_stride};
 use crate::operands::Backward;
 use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
@@ -82,7 +82,7 @@ fn weights_body<S: Simd>(
             },
             b: sums.as_ptr().wrapping_add(part * DEPTH * stride),
             b_row: stride,
-            b_panel: PANEL,
+            b_panel: S::PANEL,
             c: dw.as_mut_ptr().cast(),
             c_row: outputs,
             accumulate: true,
@@ -109,7 +109,7 @@ fn input_body<S: Simd>(
     dx: &mut [MaybeUninit<f32>],
 ) {
     let Dense { inputs, outputs } = layer;
-    let panels = Panels::new(outputs, inputs);
+    let panels = Panels::new(S::PANEL, outputs, inputs);
     let rows = dx.len() / inputs;
     assert!(packed.len() == panels.len && sums.len() == rows * row_stride(outputs));
     let product = Product {

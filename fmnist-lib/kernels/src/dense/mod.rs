@@ -27,7 +27,7 @@ const ROWS: usize = 64;
 /// Rows of the weights whose gradient a parallel task computes.
 const FEATURES: usize = 96;
 /// Terms of a sum taken at a time, so that a block of the right-hand matrix stays in the cache.
-pub(crate) const DEPTH: usize = 512;
+pub(crate) const DEPTH: usize = 256;
 
 impl Dense {
     /// `y = activation(x weights + bias)`.
@@ -60,10 +60,15 @@ impl Dense {
             });
         };
         let fill = |y: &mut [MaybeUninit<f32>]| {
-            if self.outputs.is_multiple_of(LANES) {
-                return compute(weights, Panels::row_major(self.inputs, self.outputs), y);
+            // Rows of a few vectors are read fast where they lie, those of one vector are not.
+            if self.outputs.is_multiple_of(LANES) && isa.panel() > LANES {
+                return compute(
+                    weights,
+                    Panels::row_major(isa.panel(), self.inputs, self.outputs),
+                    y,
+                );
             }
-            let panels = Panels::new(self.inputs, self.outputs);
+            let panels = Panels::new(isa.panel(), self.inputs, self.outputs);
             scratch::with(panels.len, |packed| {
                 pack::as_is(weights, self.outputs, panels, packed);
                 compute(packed, panels, y);
@@ -117,7 +122,7 @@ impl Dense {
     }
 
     fn input_gradient(&self, isa: Isa, weights: &[f32], sums: &[f32], dx: &mut [MaybeUninit<f32>]) {
-        let panels = Panels::new(self.outputs, self.inputs);
+        let panels = Panels::new(isa.panel(), self.outputs, self.inputs);
         scratch::with(panels.len, |packed| {
             pack::transposed(weights, self.outputs, panels, packed);
             let stride = row_stride(self.outputs);

@@ -61,6 +61,19 @@ impl Isa {
         all.map(Self).collect()
     }
 
+    /// [`Simd::PANEL`] of the instruction set.
+    pub(super) fn panel(self) -> usize {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => Avx512::PANEL,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => Avx2::PANEL,
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => Neon::PANEL,
+            Kind::Portable(_) => Portable::PANEL,
+        }
+    }
+
     /// `"AVX-512"`, `"AVX2"`, `"NEON"` or `"portable"`.
     pub fn name(self) -> &'static str {
         match self.0 {
@@ -87,6 +100,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     type I: Copy;
     /// Widest register tile of the matrix product, in vectors (see `gemm`).
     const MAX_NR: usize;
+    /// Columns of a panel of the matrix product: those that it reads side by side.
+    const PANEL: usize = Self::MAX_NR * LANES;
 
     fn splat(self, x: f32) -> Self::F;
     /// The float at `p` in all lanes.

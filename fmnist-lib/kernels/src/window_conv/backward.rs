@@ -2,7 +2,7 @@
 
 use super::WindowConv;
 use crate::dense::DEPTH;
-use crate::gemm::{PANEL, Product, Scattered, row_stride};
+use crate::gemm::{Product, Scattered, row_stride};
 use crate::operands::Backward;
 use crate::scratch;
 use crate::simd::{LANES, Simd, kernel};
@@ -116,7 +116,7 @@ fn weights_body<S: Simd>(
                 },
                 b: sums.as_ptr().wrapping_add(first),
                 b_row: stride,
-                b_panel: PANEL,
+                b_panel: S::PANEL,
                 c: dw.as_mut_ptr().wrapping_add(group * filters),
                 c_row: conv.outputs,
                 accumulate: true,

@@ -60,7 +60,7 @@ pub(super) fn products<S: Simd>(
     y: &mut [MaybeUninit<f32>],
 ) {
     let ([channels, filters], values) = (conv.of_group(), conv.values());
-    let panels = Panels::new(values, filters);
+    let panels = Panels::new(S::PANEL, values, filters);
     assert!(image.len() == offsets.len && packed.len() == conv.groups * panels.len);
     assert!(offsets.values.len() == values && y.len() == block.len() * conv.outputs);
     for group in 0..conv.groups {

@@ -47,14 +47,22 @@ impl InputGradient<'_> {
     }
 
     /// Calls `work` with the way back through `conv`.
-    pub(crate) fn with(conv: &WindowConv, weights: &[f32], work: impl FnOnce(InputGradient<'_>)) {
+    pub(crate) fn with(
+        isa: Isa,
+        conv: &WindowConv,
+        weights: &[f32],
+        work: impl FnOnce(InputGradient<'_>),
+    ) {
         let ([_, filters], back) = (conv.of_group(), way_back(conv));
         let (panels, offsets) = match &back {
             Some(back) => (
-                Panels::new(back.values(), back.of_group()[1]),
+                Panels::new(isa.panel(), back.values(), back.of_group()[1]),
                 back.offsets(),
             ),
-            None => (Panels::new(filters, conv.values()), conv.offsets()),
+            None => (
+                Panels::new(isa.panel(), filters, conv.values()),
+                conv.offsets(),
+            ),
         };
         scratch::with(conv.groups * panels.len, |packed| {
             match &back {
@@ -141,7 +149,7 @@ fn scatter_body<S: Simd>(
     image: &mut [f32],
 ) {
     let ([channels, filters], values) = (conv.of_group(), conv.values());
-    let panels = Panels::new(filters, values);
+    let panels = Panels::new(S::PANEL, filters, values);
     assert!(image.len() == offsets.len && offsets.values.len() == values);
     assert!(packed.len() == conv.groups * panels.len && rows.len() == ROWS * values);
     assert!(

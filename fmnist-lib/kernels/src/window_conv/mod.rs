@@ -93,7 +93,7 @@ impl WindowConv {
             return self.forward_turned(isa, turned, operands, y);
         }
         let offsets = self.offsets();
-        let panels = Panels::new(self.values(), self.of_group()[1]);
+        let panels = Panels::new(isa.panel(), self.values(), self.of_group()[1]);
         let fill = |y: &mut [MaybeUninit<f32>]| {
             scratch::with(self.groups * panels.len, |packed| {
                 pack::forward(self, operands.weights, panels, packed);
@@ -137,7 +137,7 @@ impl WindowConv {
         let images = operands.x.par_chunks(self.windows.input_len());
         let fill = |y: &mut [MaybeUninit<f32>]| {
             let weights = pack::turned(self, operands.weights);
-            InputGradient::with(&turned, &weights, |back| {
+            InputGradient::with(isa, &turned, &weights, |back| {
                 let tasks = images.zip(y.par_chunks_mut(self.output_len())).enumerate();
                 tasks.for_each(|(image, (x, y))| {
                     let activation = self.of_image(operands.activation, image);
@@ -174,7 +174,7 @@ impl WindowConv {
             unsafe { layer.backward(operands, gradients, image) };
         };
         if operands.wants_input {
-            InputGradient::with(self, operands.weights, |of_input| all(Some(of_input)));
+            InputGradient::with(isa, self, operands.weights, |of_input| all(Some(of_input)));
         } else {
             all(None);
         }

@@ -20,8 +20,8 @@ pub(crate) struct Parts<'a> {
 
 impl Parts<'_> {
     /// Calls `work` with `conv`.
-    pub(crate) fn with(conv: &WindowConv, weights: &[f32], work: impl FnOnce(Parts<'_>)) {
-        let panels = Panels::new(conv.values(), conv.of_group()[1]);
+    pub(crate) fn with(isa: Isa, conv: &WindowConv, weights: &[f32], work: impl FnOnce(Parts<'_>)) {
+        let panels = Panels::new(isa.panel(), conv.values(), conv.of_group()[1]);
         scratch::with(conv.groups * panels.len, |packed| {
             pack::forward(conv, weights, panels, packed);
             work(Parts {

@@ -2,10 +2,10 @@
 
 use super::forward::input_tiles;
 use super::tiles::{Tiles, Work};
-use super::transform::{INPUT, InputTransposed, OUTPUT, OutputTransposed, POINTS, both_axes};
+use super::transform::{Transform, both_axes, with_transform};
 use super::window::{Window, points};
-use super::{CHUNK, Conv, weights};
-use crate::gemm::{PANEL, Product, Strided};
+use super::{Conv, weights};
+use crate::gemm::{Product, Strided};
 use crate::operands::Backward;
 use crate::scratch;
 use crate::simd::{Isa, LANES, Simd, kernel};
@@ -20,16 +20,17 @@ pub(super) fn task(
 ) -> Vec<f32> {
     let (rows, columns) = conv.output_size();
     let pixels = rows * columns;
-    let most = Tiles::new(&conv, CHUNK);
-    let sums = POINTS * conv.inputs * most.output_row;
+    let together = conv.images_together();
+    let most = Tiles::new(&conv, together);
+    let sums = most.algorithm.points() * conv.inputs * most.output_row;
     let mut gradients = vec![0.0; conv.weights_len() + conv.outputs];
     let (dweights, dbias) = gradients.split_at_mut(conv.weights_len());
     scratch::with(sums + most.len(), |work| {
         let (du, work) = work.split_at_mut(sums);
         du.fill(0.0);
-        for (i, x) in operands.x.chunks(CHUNK * conv.input_len()).enumerate() {
+        for (i, x) in operands.x.chunks(together * conv.input_len()).enumerate() {
             let images = x.len() / conv.input_len();
-            let before = i * CHUNK;
+            let before = i * together;
             let output = before * conv.output_len()..(before + images) * conv.output_len();
             let input = before * conv.input_len()..(before + images) * conv.input_len();
             let operands = Backward {
@@ -79,12 +80,16 @@ fn chunk_body<S: Simd>(
 ) {
     let (x, u) = (operands.x, operands.weights);
     let tiles = Tiles::new(&conv, x.len() / conv.input_len());
-    let panels = weights::backward_panels(&conv);
-    assert!(dx.is_none() || u.len() == POINTS * panels.len);
-    assert!(du.len() == POINTS * conv.inputs * tiles.output_row);
-    input_tiles(s, conv, tiles, x, v);
-    output_gradient_tiles(s, conv, tiles, operands, m, dbias);
-    for point in 0..POINTS {
+    let panels = weights::backward_panels(S::PANEL, &conv);
+    let points = tiles.algorithm.points();
+    assert!(dx.is_none() || u.len() == points * panels.len);
+    assert!(du.len() == points * conv.inputs * tiles.output_row);
+    with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
+    with_transform!(
+        tiles.algorithm,
+        output_gradient_tiles(s, conv, tiles, operands, m, dbias)
+    );
+    for point in 0..points {
         let v = v.as_mut_ptr().wrapping_add(point * tiles.input_point());
         let m = m.as_ptr().wrapping_add(point * tiles.output_point());
         let weights = Product {
@@ -98,7 +103,7 @@ fn chunk_body<S: Simd>(
             },
             b: m,
             b_row: tiles.output_row,
-            b_panel: PANEL,
+            b_panel: S::PANEL,
             c: du
                 .as_mut_ptr()
                 .wrapping_add(point * conv.inputs * tiles.output_row),
@@ -129,20 +134,23 @@ fn chunk_body<S: Simd>(
         }
     }
     if let Some(dx) = dx {
-        input_gradient_tiles(s, conv, tiles, v, dx);
+        with_transform!(tiles.algorithm, input_gradient_tiles(s, conv, tiles, v, dx));
     }
 }
 
 /// Undoes the activation, sums the bias's gradient, transforms all tiles of the output's gradient.
 #[inline(always)]
-fn output_gradient_tiles<S: Simd>(
+fn output_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
     s: S,
     conv: Conv,
     tiles: Tiles,
     operands: Backward<'_>,
     m: &mut [f32],
     dbias: &mut [f32],
-) {
+) where
+    S: Simd,
+    T: Transform<N, M, R>,
+{
     let (y, dy, activation) = (operands.y, operands.dy, operands.activation);
     let width = conv.output_size().1;
     let blocks = conv.outputs.div_ceil(LANES);
@@ -157,10 +165,10 @@ fn output_gradient_tiles<S: Simd>(
             let to = m.as_mut_ptr().wrapping_add(tile * tiles.output_row + first);
             let bias = dbias.as_mut_ptr().wrapping_add(first);
             // SAFETY: the window is cut at the edge of its image, m has a vector at [point][tile]
-            // [first] for each of the 25 points, dbias `lanes` channels from `first` on.
+            // [first] for each of the points, dbias `lanes` channels from `first` on.
             unsafe {
-                let y: [[S::F; OUTPUT]; OUTPUT] = window.load(s, y.as_ptr().wrapping_add(at));
-                let mut g: [[S::F; OUTPUT]; OUTPUT] = window.load(s, dy.as_ptr().wrapping_add(at));
+                let y: [[S::F; M]; M] = window.load(s, y.as_ptr().wrapping_add(at));
+                let mut g: [[S::F; M]; M] = window.load(s, dy.as_ptr().wrapping_add(at));
                 let mut sum = s.load_n(bias, window.lanes);
                 for (i, (row, y)) in g.iter_mut().zip(y).enumerate() {
                     for (j, (g, y)) in row.iter_mut().zip(y).enumerate() {
@@ -172,8 +180,8 @@ fn output_gradient_tiles<S: Simd>(
                     }
                 }
                 s.store_n(bias, sum, window.lanes);
-                let out = both_axes::<S, OutputTransposed, OUTPUT, INPUT>(s, g);
-                points(tiles.output_point()).store::<S, INPUT, false>(s, to, out);
+                let out = both_axes::<S, T::OutputTransposed, M, N>(s, g);
+                points::<N>(tiles.output_point()).store::<S, N, false>(s, to, out);
             }
         }
     }
@@ -181,13 +189,16 @@ fn output_gradient_tiles<S: Simd>(
 
 /// Transforms all tiles of the input's gradient back; where tiles overlap, they add up.
 #[inline(always)]
-fn input_gradient_tiles<S: Simd>(
+fn input_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
     s: S,
     conv: Conv,
     tiles: Tiles,
     v: &[f32],
     dx: &mut [MaybeUninit<f32>],
-) {
+) where
+    S: Simd,
+    T: Transform<N, M, R>,
+{
     let images = tiles.count / (tiles.down * tiles.across);
     assert!(dx.len() == images * conv.input_len() && v.len() == tiles.input_len());
     dx.fill(MaybeUninit::new(0.0));
@@ -196,12 +207,12 @@ fn input_gradient_tiles<S: Simd>(
             let (corner, window) = Window::of_input(&conv, &tiles, tile, first);
             let from = v.as_ptr().wrapping_add(tile * tiles.input_row + first);
             let to = dx.as_mut_ptr().cast::<f32>().wrapping_add(corner);
-            // SAFETY: v has a vector at [point][tile][first] for each of the 25 points; the window
+            // SAFETY: v has a vector at [point][tile][first] for each of the points; the window
             // is cut at the edges of its image.
             unsafe {
-                let products = points(tiles.input_point()).load(s, from);
-                let tile = both_axes::<S, InputTransposed, INPUT, INPUT>(s, products);
-                window.store::<S, INPUT, true>(s, to, tile);
+                let products = points::<N>(tiles.input_point()).load(s, from);
+                let tile = both_axes::<S, T::InputTransposed, N, N>(s, products);
+                window.store::<S, N, true>(s, to, tile);
             }
         }
     }

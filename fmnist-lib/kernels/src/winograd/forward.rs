@@ -1,7 +1,7 @@
-//! Forward: transform the input, 25 matrix products, transform back with the activation.
+//! Forward: transform the input, a matrix product for each point, transform back with the activation.
 
 use super::tiles::{Tiles, Work};
-use super::transform::{INPUT, Input, OUTPUT, Output, POINTS, both_axes};
+use super::transform::{Transform, both_axes, with_transform};
 use super::window::{Window, points};
 use super::{Conv, weights};
 use crate::gemm::{Product, Strided};
@@ -27,10 +27,11 @@ fn chunk_body<S: Simd>(
     let (x, u) = (operands.x, operands.weights);
     let images = x.len() / conv.input_len();
     let tiles = Tiles::new(&conv, images);
-    let panels = weights::forward_panels(&conv);
-    assert!(u.len() == POINTS * panels.len && m.len() == tiles.output_len());
-    input_tiles(s, conv, tiles, x, v);
-    for point in 0..POINTS {
+    let panels = weights::forward_panels(S::PANEL, &conv);
+    let points = tiles.algorithm.points();
+    assert!(u.len() == points * panels.len && m.len() == tiles.output_len());
+    with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
+    for point in 0..points {
         let product = Product {
             m: tiles.count,
             k: conv.inputs,
@@ -50,12 +51,24 @@ fn chunk_body<S: Simd>(
         // SAFETY: the point's matrices of v, u and m, whose lengths were checked.
         unsafe { product.run(s) };
     }
-    output_tiles(s, conv, tiles, m, operands, y);
+    with_transform!(
+        tiles.algorithm,
+        output_tiles(s, conv, tiles, m, operands, y)
+    );
 }
 
 /// Transforms all tiles of the input.
 #[inline(always)]
-pub(super) fn input_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32]) {
+pub(super) fn input_tiles<S, T, const N: usize, const M: usize, const R: usize>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    x: &[f32],
+    v: &mut [f32],
+) where
+    S: Simd,
+    T: Transform<N, M, R>,
+{
     let images = x.len() / conv.input_len();
     assert!(v.len() == tiles.input_len() && tiles.count == images * tiles.down * tiles.across);
     for tile in 0..tiles.count {
@@ -64,10 +77,10 @@ pub(super) fn input_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v:
             let from = x.as_ptr().wrapping_add(corner);
             let to = v.as_mut_ptr().wrapping_add(tile * tiles.input_row + first);
             // SAFETY: the window is cut at the edges of its image; v has a vector at [point]
-            // [tile][first] for each of the 25 points.
+            // [tile][first] for each of the points.
             unsafe {
-                let tile = both_axes::<S, Input, INPUT, INPUT>(s, window.load(s, from));
-                points(tiles.input_point()).store::<S, INPUT, false>(s, to, tile);
+                let tile = both_axes::<S, T::Input, N, N>(s, window.load(s, from));
+                points::<N>(tiles.input_point()).store::<S, N, false>(s, to, tile);
             }
         }
     }
@@ -75,14 +88,17 @@ pub(super) fn input_tiles<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v:
 
 /// Transforms all products back, adds the bias and applies the activation.
 #[inline(always)]
-fn output_tiles<S: Simd>(
+fn output_tiles<S, T, const N: usize, const M: usize, const R: usize>(
     s: S,
     conv: Conv,
     tiles: Tiles,
     m: &[f32],
     operands: Forward<'_>,
     y: &mut [MaybeUninit<f32>],
-) {
+) where
+    S: Simd,
+    T: Transform<N, M, R>,
+{
     let (bias, activation) = (operands.bias, operands.activation);
     let width = conv.output_size().1;
     let blocks = conv.outputs.div_ceil(LANES);
@@ -97,13 +113,13 @@ fn output_tiles<S: Simd>(
                 .as_mut_ptr()
                 .cast::<f32>()
                 .wrapping_add(pixel * conv.outputs + first);
-            // SAFETY: m has a vector at [point][tile][first] for each of the 25 points, `lanes`
+            // SAFETY: m has a vector at [point][tile][first] for each of the points, `lanes`
             // channels of the bias exist from `first` on, and the window is cut at the edge of
             // its image.
             unsafe {
                 let bias = s.load_n(bias.as_ptr().wrapping_add(first), window.lanes);
-                let products = points(tiles.output_point()).load(s, from);
-                let mut out = both_axes::<S, Output, INPUT, OUTPUT>(s, products);
+                let products = points::<N>(tiles.output_point()).load(s, from);
+                let mut out = both_axes::<S, T::Output, N, M>(s, products);
                 for (i, row) in out.iter_mut().enumerate() {
                     for (j, out) in row.iter_mut().enumerate() {
                         if window.has(i, j) {
@@ -112,7 +128,7 @@ fn output_tiles<S: Simd>(
                         }
                     }
                 }
-                window.store::<S, OUTPUT, false>(s, to, out);
+                window.store::<S, M, false>(s, to, out);
             }
         }
     }

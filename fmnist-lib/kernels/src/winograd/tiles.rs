@@ -1,14 +1,15 @@
 //! The memory that tiles are transformed to.
 
 use super::Conv;
-use super::transform::{OUTPUT, POINTS};
+use super::transform::Algorithm;
 use crate::gemm::row_stride;
 use crate::simd::LANES;
 
-/// How the transformed tiles of a few images lie in memory: `[25 points][tiles][channels]`, the
+/// How the transformed tiles of a few images lie in memory: `[points][tiles][channels]`, the
 /// tiles of an image in row-major order.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
+    pub(super) algorithm: Algorithm,
     /// Tiles along the columns and rows of an image.
     pub(super) across: usize,
     pub(super) down: usize,
@@ -21,9 +22,12 @@ pub(super) struct Tiles {
 
 impl Tiles {
     pub(super) fn new(conv: &Conv, images: usize) -> Self {
+        let algorithm = conv.algorithm();
         let (rows, columns) = conv.output_size();
-        let (down, across) = (rows.div_ceil(OUTPUT), columns.div_ceil(OUTPUT));
+        let output = algorithm.output();
+        let (down, across) = (rows.div_ceil(output), columns.div_ceil(output));
         Self {
+            algorithm,
             across,
             down,
             count: images * down * across,
@@ -32,7 +36,7 @@ impl Tiles {
         }
     }
 
-    /// Floats between two points; a vector more than needed, or the 25 places that a tile's
+    /// Floats between two points; a vector more than needed, or the places that a tile's
     /// transform writes would compete for the same few sets of the cache.
     pub(super) fn input_point(&self) -> usize {
         self.count * self.input_row + LANES
@@ -43,11 +47,11 @@ impl Tiles {
     }
 
     pub(super) fn input_len(&self) -> usize {
-        POINTS * self.input_point()
+        self.algorithm.points() * self.input_point()
     }
 
     pub(super) fn output_len(&self) -> usize {
-        POINTS * self.output_point()
+        self.algorithm.points() * self.output_point()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,10 +63,11 @@ impl Tiles {
     pub(super) fn corner(&self, tile: usize) -> (usize, usize, usize) {
         let per_image = self.down * self.across;
         let (image, within) = (tile / per_image, tile % per_image);
+        let output = self.algorithm.output();
         (
             image,
-            within / self.across * OUTPUT,
-            within % self.across * OUTPUT,
+            within / self.across * output,
+            within % self.across * output,
         )
     }
 }

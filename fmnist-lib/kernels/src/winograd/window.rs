@@ -2,7 +2,6 @@
 
 use super::Conv;
 use super::tiles::Tiles;
-use super::transform::INPUT;
 use crate::simd::{LANES, Simd};
 
 /// A tile of `N x N` pixels in an image, cut off at the image's edges.
@@ -21,16 +20,16 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// The 3x3 weights of one input and up to 16 outputs from `first` on.
+    /// The weights of one input and up to 16 outputs from `first` on.
     #[inline(always)]
     pub(super) fn of_weights(conv: &Conv, first: usize) -> Self {
         Self {
-            row: 3 * conv.inputs * conv.outputs,
+            row: conv.window * conv.inputs * conv.outputs,
             column: conv.inputs * conv.outputs,
             above: 0,
             left: 0,
-            rows: 3,
-            columns: 3,
+            rows: conv.window,
+            columns: conv.window,
             lanes: (conv.outputs - first).min(LANES),
         }
     }
@@ -159,14 +158,14 @@ impl Window {
 }
 
 /// The window of points that a transform writes: `N x N` vectors `point` floats apart.
-pub(super) fn points(point: usize) -> Window {
+pub(super) fn points<const N: usize>(point: usize) -> Window {
     Window {
-        row: INPUT * point,
+        row: N * point,
         column: point,
         above: 0,
         left: 0,
-        rows: INPUT,
-        columns: INPUT,
+        rows: N,
+        columns: N,
         lanes: LANES,
     }
 }

@@ -5,24 +5,29 @@ use super::{Case, MIXES, all_bits, bits, same_on_any_threads};
 use fmnist_kernels::{Activation, Backward, Conv, Forward, Gradients, Isa};
 
 /// Runs one shape forward and backward on all instruction sets, with every mix of ReLU and dropout.
-fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize, padding: usize) {
-    let layer = Conv {
-        height: h,
-        width: w,
-        inputs: ci,
-        outputs: co,
-        padding,
-    };
-    let plain = oracle::Conv {
+fn check(isas: &[Isa], plain: oracle::Conv) {
+    let oracle::Conv {
         n,
         h,
         w,
         ci,
         co,
         padding,
+        window,
+    } = plain;
+    let layer = Conv {
+        window,
+        height: h,
+        width: w,
+        inputs: ci,
+        outputs: co,
+        padding,
     };
     let x = numbers(n * h * w * ci, 1, 1e-6);
-    let (weights, bias) = (numbers(9 * ci * co, 2, 1e-6), numbers(co, 3, 1e-6));
+    let (weights, bias) = (
+        numbers(window * window * ci * co, 2, 1e-6),
+        numbers(co, 3, 1e-6),
+    );
     let dy = numbers(plain.output_len(), 4, 1e-6);
     let case = Case {
         name: format!("{layer:?} {n} images"),
@@ -41,32 +46,59 @@ fn check(isas: &[Isa], n: usize, h: usize, w: usize, ci: usize, co: usize, paddi
 
 #[test]
 fn agrees_with_plain_loops_on_odd_shapes() {
-    let shapes = [
-        (3, 13, 13, 32, 64, 0),
-        (1, 11, 11, 64, 128, 0),
-        (2, 3, 3, 16, 16, 0),
-        (1, 4, 5, 1, 1, 0),
-        (2, 5, 8, 17, 33, 0),
-        (9, 6, 4, 3, 70, 0),
-        (1, 9, 10, 80, 144, 0),
-        (2, 12, 12, 32, 32, 1),
-        (9, 7, 5, 17, 33, 1),
-        (3, 1, 2, 3, 4, 1),
-        (2, 4, 3, 16, 16, 2),
-    ];
-    for (n, h, w, ci, co, padding) in shapes {
-        check(&Isa::available(), n, h, w, ci, co, padding);
+    for plain in shapes(&[
+        (3, 13, 13, 32, 64, 0, 3),
+        (1, 11, 11, 64, 128, 0, 3),
+        (2, 3, 3, 16, 16, 0, 3),
+        (1, 4, 5, 1, 1, 0, 3),
+        (2, 5, 8, 17, 33, 0, 3),
+        (9, 6, 4, 3, 70, 0, 3),
+        (1, 9, 10, 80, 144, 0, 3),
+        (2, 12, 12, 32, 32, 1, 3),
+        (9, 7, 5, 17, 33, 1, 3),
+        (3, 1, 2, 3, 4, 1, 3),
+        (2, 4, 3, 16, 16, 2, 3),
+        // Tiles of four.
+        (2, 4, 4, 17, 33, 1, 3),
+        (34, 6, 6, 3, 20, 0, 3),
+        (1, 28, 28, 6, 7, 1, 3),
+        (1, 8, 7, 40, 16, 1, 3),
+        (2, 14, 14, 32, 17, 2, 5),
+        (1, 6, 7, 64, 64, 0, 5),
+        (9, 9, 14, 3, 70, 0, 5),
+        (2, 3, 4, 17, 5, 2, 5),
+        (34, 7, 5, 6, 16, 1, 5),
+    ]) {
+        check(&Isa::available(), plain);
     }
+}
+
+fn shapes(
+    of: &[(usize, usize, usize, usize, usize, usize, usize)],
+) -> impl Iterator<Item = oracle::Conv> {
+    of.iter()
+        .map(|&(n, h, w, ci, co, padding, window)| oracle::Conv {
+            n,
+            h,
+            w,
+            ci,
+            co,
+            padding,
+            window,
+        })
 }
 
 #[test]
 fn agrees_on_the_last_batch_of_an_epoch() {
-    check(&[Isa::best()], 384, 7, 7, 16, 32, 0);
+    for plain in shapes(&[(384, 7, 7, 16, 32, 0, 3), (384, 4, 4, 16, 32, 1, 3)]) {
+        check(&[Isa::best()], plain);
+    }
 }
 
 #[test]
 fn a_nan_reaches_all_outputs_that_see_it_and_no_other_tile() {
     let layer = Conv {
+        window: 3,
         height: 11,
         width: 11,
         inputs: 16,
@@ -80,6 +112,7 @@ fn a_nan_reaches_all_outputs_that_see_it_and_no_other_tile() {
         ci: 16,
         co: 16,
         padding: 0,
+        window: 3,
     };
     let mut x = numbers(2 * 121 * 16, 1, 1e-6);
     x[(5 * 11 + 7) * 16 + 3] = f32::NAN;
@@ -113,6 +146,7 @@ fn a_nan_reaches_all_outputs_that_see_it_and_no_other_tile() {
 #[test]
 fn bits_do_not_depend_on_threads() {
     let layer = Conv {
+        window: 3,
         height: 8,
         width: 8,
         inputs: 16,

@@ -19,6 +19,7 @@ fn check(n: usize, h: usize, w: usize, co: usize, dropped: bool, spoil: impl Fn(
         ci: 1,
         co,
         padding: 0,
+        window: 3,
     };
     let mut x = numbers(n * h * w, 1, 1.0 / 16.0);
     spoil(&mut x);
@@ -141,6 +142,7 @@ fn a_nan_pixel_spoils_the_windows_that_see_it_and_no_others() {
             ci: 1,
             co: 32,
             padding: 0,
+            window: 3,
         };
         let mut x = numbers(784, 1, 1.0 / 16.0);
         x[at] = f32::NAN;

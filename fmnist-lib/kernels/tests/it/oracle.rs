@@ -73,7 +73,7 @@ pub(super) fn deactivate(
     sums.iter().enumerate().map(apply).collect()
 }
 
-/// A 3x3 convolution of images with `padding` rows and columns of zeros around them.
+/// A convolution with square windows of images with `padding` rows and columns of zeros around them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Conv {
     pub(super) n: usize,
@@ -82,12 +82,20 @@ pub(super) struct Conv {
     pub(super) ci: usize,
     pub(super) co: usize,
     pub(super) padding: usize,
+    pub(super) window: usize,
 }
 
 impl Conv {
     /// Calls `visit(x index, weight index, y index)` for every product of the convolution.
     fn products(self, mut visit: impl FnMut(usize, usize, usize)) {
-        let Self { h, w, ci, co, .. } = self;
+        let Self {
+            h,
+            w,
+            ci,
+            co,
+            window,
+            ..
+        } = self;
         let (rows, columns) = self.output_size();
         let inside = |place: usize, side| {
             let place = place.checked_sub(self.padding);
@@ -96,13 +104,13 @@ impl Conv {
         for b in 0..self.n {
             for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
                 let y = ((b * rows + i) * columns + j) * co;
-                for (di, dj) in (0..3).flat_map(|di| (0..3).map(move |dj| (di, dj))) {
+                for (di, dj) in (0..window).flat_map(|di| (0..window).map(move |dj| (di, dj))) {
                     let (Some(row), Some(column)) = (inside(i + di, h), inside(j + dj, w)) else {
                         continue;
                     };
                     let x = ((b * h + row) * w + column) * ci;
                     for p in 0..ci {
-                        let k = ((di * 3 + dj) * ci + p) * co;
+                        let k = ((di * window + dj) * ci + p) * co;
                         (0..co).for_each(|q| visit(x + p, k + q, y + q));
                     }
                 }
@@ -111,7 +119,7 @@ impl Conv {
     }
 
     fn output_size(self) -> (usize, usize) {
-        let size = |side| side + 2 * self.padding - 2;
+        let size = |side| side + 2 * self.padding + 1 - self.window;
         (size(self.h), size(self.w))
     }
 

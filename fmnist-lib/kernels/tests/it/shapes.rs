@@ -83,6 +83,7 @@ fn an_empty_batch_has_no_output_and_no_gradient() {
     pool.backward(isa, operands, &mut g);
     assert!(y.is_empty() && g.weights == [0.0; 27] && g.bias == [0.0; 3]);
     let conv = Conv {
+        window: 3,
         height: 4,
         width: 4,
         inputs: 2,
@@ -105,6 +106,7 @@ fn an_empty_batch_has_no_output_and_no_gradient() {
 #[should_panic(expected = "Conv::forward: cannot work on a shape of [2, 9, 1]")]
 fn a_shape_that_is_too_small_is_named() {
     let conv = Conv {
+        window: 3,
         height: 2,
         width: 9,
         inputs: 1,

@@ -21,8 +21,9 @@ impl ConvOp {
 
     fn geometry(&self, input: &Shape, kernel: &Shape) -> candle_core::Result<kernels::Conv> {
         let (_, height, width, inputs) = input.dims4()?;
-        let outputs = kernel.dims4()?.3;
+        let (window, _, _, outputs) = kernel.dims4()?;
         Ok(kernels::Conv {
+            window,
             height,
             width,
             inputs,

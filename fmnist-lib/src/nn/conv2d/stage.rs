@@ -20,12 +20,21 @@ struct ConvPoolStage {
 /// Channels and filters from which on Winograd's products are worth the transforms around them.
 const WIDE: usize = 6;
 
-/// The kernel of 3×3 windows that move by one pixel, where these are such.
+/// Whether a convolution is worth its transforms.
+fn is_worth_it(conv: &Conv) -> bool {
+    let (rows, columns) = conv.output_size();
+    let direct = conv.window * conv.window * rows * columns;
+    conv.inputs.min(conv.outputs) >= WIDE && 2 * conv.multiplications() <= direct
+}
+
+/// The kernel of 3×3 or 5×5 windows that move by one pixel, where these are such.
 pub(super) fn winograd(windows: &Windows, outputs: usize) -> Option<Conv> {
     let [[top, bottom], [left, right]] = windows.padding;
-    let all_around = top == bottom && top == left && top == right && top <= 1;
-    let plain = windows.window == [3, 3] && windows.strides == [1, 1] && all_around;
-    plain.then_some(Conv {
+    let [window, columns] = windows.window;
+    let all_around = top == bottom && top == left && top == right && top <= window / 2;
+    let square = window == columns && [3, 5].contains(&window);
+    (square && windows.strides == [1, 1] && all_around).then_some(Conv {
+        window,
         height: windows.height,
         width: windows.width,
         inputs: windows.channels,
@@ -42,8 +51,8 @@ impl Conv2d {
         {
             return Some(staged);
         }
-        let by_winograd = winograd(&windows, self.filters)
-            .filter(|conv| self.groups == 1 && conv.inputs.min(conv.outputs) >= WIDE);
+        let by_winograd =
+            winograd(&windows, self.filters).filter(|conv| self.groups == 1 && is_worth_it(conv));
         Some(match by_winograd {
             Some(kernel) => SumsStage::staged(kernel, self.activation, place),
             None => {
@@ -62,7 +71,10 @@ impl Conv2d {
             return None;
         };
         let conv = winograd(windows, self.filters)?;
-        let fits = place.reads_images && conv.inputs == 1 && conv.height.min(conv.width) >= 4;
+        let fits = conv.window == 3
+            && place.reads_images
+            && conv.inputs == 1
+            && conv.height.min(conv.width) >= 4;
         let plain = self.bias && conv.padding == 0 && self.activation == Activation::Relu;
         if !(fits && plain && pool.is_side_by_side(2)) {
             return None;

@@ -1,7 +1,6 @@
-//! The one-dimensional transforms of F(3, 3): three outputs of a three-tap correlation from five
-//! products, on sixteen channels at a time.
+//! F(3, 3): three outputs of a three-tap correlation from five products.
 //!
-//! With the interpolation points 0, 1, -1, 2 and infinity, `y = A^T [(G g) * (B^T d)]` where
+//! With the interpolation points 0, 1, -1, 2 and infinity,
 //!
 //! ```text
 //!        | 1  1  1  1  0 |         |  1/2   0    0  |          | 2 -1 -2  1  0 |
@@ -10,50 +9,24 @@
 //!                                  |  1/6  1/3  2/3 |          | 0 -1  0  1  0 |
 //!                                  |   0    0    1  |          | 0  2 -1 -2  1 |
 //! ```
-//!
-//! The gradients are the transposes of the same maps: with respect to the input `B [(G g) * (A dy)]`
-//! and to the weights `G^T [(B^T d) * (A dy)]`.
 
+use super::{Map, Transform};
 use crate::simd::Simd;
 
-/// Inputs of a tile, along one axis.
-pub(super) const INPUT: usize = 5;
-/// Outputs of a tile, along one axis, and how far apart tiles are.
-pub(super) const OUTPUT: usize = 3;
-/// Points of a transformed tile.
-pub(super) const POINTS: usize = INPUT * INPUT;
+/// Tiles of 3x3 outputs of 3x3 windows.
+pub(in super::super) struct F3x3;
 
-/// A linear map of `N` vectors to `M`.
-pub(super) trait Map<const N: usize, const M: usize> {
-    fn apply<S: Simd>(s: S, x: [S::F; N]) -> [S::F; M];
-}
-
-/// `map` along the columns, then along the rows of an `N x N` tile.
-#[inline(always)]
-pub(super) fn both_axes<S: Simd, T: Map<N, M>, const N: usize, const M: usize>(
-    s: S,
-    x: [[S::F; N]; N],
-) -> [[S::F; M]; M] {
-    let mut half = [[s.zero(); N]; M];
-    for j in 0..N {
-        let mut column = [s.zero(); N];
-        for i in 0..N {
-            column[i] = x[i][j];
-        }
-        let column = T::apply(s, column);
-        for i in 0..M {
-            half[i][j] = column[i];
-        }
-    }
-    let mut out = [[s.zero(); M]; M];
-    for i in 0..M {
-        out[i] = T::apply(s, half[i]);
-    }
-    out
+impl Transform<5, 3, 3> for F3x3 {
+    type Input = Input;
+    type InputTransposed = InputTransposed;
+    type Output = Output;
+    type OutputTransposed = OutputTransposed;
+    type Weights = Weights;
+    type WeightsTransposed = WeightsTransposed;
 }
 
 /// `B^T`: a tile of the input.
-pub(super) struct Input;
+pub(in super::super) struct Input;
 impl Map<5, 5> for Input {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [d0, d1, d2, d3, d4]: [S::F; 5]) -> [S::F; 5] {
@@ -72,7 +45,7 @@ impl Map<5, 5> for Input {
 }
 
 /// `B`: back to the gradient of a tile of the input.
-pub(super) struct InputTransposed;
+pub(in super::super) struct InputTransposed;
 impl Map<5, 5> for InputTransposed {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [v0, v1, v2, v3, v4]: [S::F; 5]) -> [S::F; 5] {
@@ -93,7 +66,7 @@ impl Map<5, 5> for InputTransposed {
 }
 
 /// `A^T`: from the products to a tile of the output.
-pub(super) struct Output;
+pub(in super::super) struct Output;
 impl Map<5, 3> for Output {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [m0, m1, m2, m3, m4]: [S::F; 5]) -> [S::F; 3] {
@@ -107,7 +80,7 @@ impl Map<5, 3> for Output {
 }
 
 /// `A`: a tile of the output's gradient.
-pub(super) struct OutputTransposed;
+pub(in super::super) struct OutputTransposed;
 impl Map<3, 5> for OutputTransposed {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [y0, y1, y2]: [S::F; 3]) -> [S::F; 5] {
@@ -124,7 +97,7 @@ impl Map<3, 5> for OutputTransposed {
 }
 
 /// `G`: the weights.
-pub(super) struct Weights;
+pub(in super::super) struct Weights;
 impl Map<3, 5> for Weights {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [g0, g1, g2]: [S::F; 3]) -> [S::F; 5] {
@@ -143,7 +116,7 @@ impl Map<3, 5> for Weights {
 }
 
 /// `G^T`: back to the gradient of the weights.
-pub(super) struct WeightsTransposed;
+pub(in super::super) struct WeightsTransposed;
 impl Map<5, 3> for WeightsTransposed {
     #[inline(always)]
     fn apply<S: Simd>(s: S, [u0, u1, u2, u3, u4]: [S::F; 5]) -> [S::F; 3] {
