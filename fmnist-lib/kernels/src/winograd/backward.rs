@@ -180,8 +180,8 @@ fn output_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
                     }
                 }
                 s.store_n(bias, sum, window.lanes);
-                let out = both_axes::<S, T::OutputTransposed, M, N>(s, g);
-                points::<N>(tiles.output_point()).store::<S, N, false>(s, to, out);
+                let out = both_axes::<S, T::OutputTransposed, M, N>(s, &g);
+                points::<N>(tiles.output_point()).store::<S, N, false>(s, to, &out);
             }
         }
     }
@@ -211,8 +211,8 @@ fn input_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
             // is cut at the edges of its image.
             unsafe {
                 let products = points::<N>(tiles.input_point()).load(s, from);
-                let tile = both_axes::<S, T::InputTransposed, N, N>(s, products);
-                window.store::<S, N, true>(s, to, tile);
+                let tile = both_axes::<S, T::InputTransposed, N, N>(s, &products);
+                window.store::<S, N, true>(s, to, &tile);
             }
         }
     }

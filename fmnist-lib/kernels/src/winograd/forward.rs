@@ -79,8 +79,8 @@ pub(super) fn input_tiles<S, T, const N: usize, const M: usize, const R: usize>(
             // SAFETY: the window is cut at the edges of its image; v has a vector at [point]
             // [tile][first] for each of the points.
             unsafe {
-                let tile = both_axes::<S, T::Input, N, N>(s, window.load(s, from));
-                points::<N>(tiles.input_point()).store::<S, N, false>(s, to, tile);
+                let tile = both_axes::<S, T::Input, N, N>(s, &window.load(s, from));
+                points::<N>(tiles.input_point()).store::<S, N, false>(s, to, &tile);
             }
         }
     }
@@ -119,7 +119,7 @@ fn output_tiles<S, T, const N: usize, const M: usize, const R: usize>(
             unsafe {
                 let bias = s.load_n(bias.as_ptr().wrapping_add(first), window.lanes);
                 let products = points::<N>(tiles.output_point()).load(s, from);
-                let mut out = both_axes::<S, T::Output, N, M>(s, products);
+                let mut out = both_axes::<S, T::Output, N, M>(s, &products);
                 for (i, row) in out.iter_mut().enumerate() {
                     for (j, out) in row.iter_mut().enumerate() {
                         if window.has(i, j) {
@@ -128,7 +128,7 @@ fn output_tiles<S, T, const N: usize, const M: usize, const R: usize>(
                         }
                     }
                 }
-                window.store::<S, M, false>(s, to, out);
+                window.store::<S, M, false>(s, to, &out);
             }
         }
     }

@@ -46,7 +46,7 @@ pub struct Conv {
 
 /// Tiles transformed together, or those of one image: their products stay in the second-level cache
 /// while the transformed weights are read once for all of them.
-const TOGETHER: usize = 128;
+const TOGETHER: usize = 96;
 
 impl Conv {
     /// Rows and columns of the output.

@@ -47,8 +47,8 @@ fn forward_by<S, T, const N: usize, const M: usize, const R: usize>(
             // SAFETY: the weights of `lanes` outputs from `first` on exist, and one vector at
             // [input][first] of each of the panelled matrices.
             unsafe {
-                let points_of = both_axes::<S, T::Weights, R, N>(s, window.load(s, from));
-                points::<N>(panels.len).store::<S, N, false>(s, to, points_of);
+                let points_of = both_axes::<S, T::Weights, R, N>(s, &window.load(s, from));
+                points::<N>(panels.len).store::<S, N, false>(s, to, &points_of);
             }
         }
     }
@@ -87,8 +87,8 @@ fn backward_by<S, T, const N: usize, const M: usize, const R: usize>(
             // SAFETY: the weights of `lanes` outputs from `first` on exist; `out` has a
             // vector for each point.
             unsafe {
-                let points_of = both_axes::<S, T::Weights, R, N>(s, window.load(s, from));
-                points::<N>(LANES).store::<S, N, false>(s, out.as_mut_ptr().cast(), points_of);
+                let points_of = both_axes::<S, T::Weights, R, N>(s, &window.load(s, from));
+                points::<N>(LANES).store::<S, N, false>(s, out.as_mut_ptr().cast(), &points_of);
             }
             for (point, lane) in out.as_flattened().iter().enumerate() {
                 let matrix = &mut u[point * panels.len..][..panels.len];
@@ -133,8 +133,8 @@ fn gradient_by<S, T, const N: usize, const M: usize, const R: usize>(
             // `lanes` outputs from `first` on for each of the taps.
             unsafe {
                 let products = points::<N>(conv.inputs * row).load(s, from);
-                let taps = both_axes::<S, T::WeightsTransposed, N, R>(s, products);
-                window.store::<S, R, false>(s, to, taps);
+                let taps = both_axes::<S, T::WeightsTransposed, N, R>(s, &products);
+                window.store::<S, R, false>(s, to, &taps);
             }
         }
     }

@@ -128,11 +128,11 @@ impl Window {
         self,
         s: S,
         p: *mut f32,
-        tile: [[S::F; N]; N],
+        tile: &[[S::F; N]; N],
     ) {
         let whole = self.is_whole::<N>();
-        for (i, row) in tile.into_iter().enumerate() {
-            for (j, x) in row.into_iter().enumerate() {
+        for (i, row) in tile.iter().enumerate() {
+            for (j, &x) in row.iter().enumerate() {
                 let at = p.wrapping_add(self.offset(i, j));
                 // SAFETY: only what exists is touched.
                 unsafe {

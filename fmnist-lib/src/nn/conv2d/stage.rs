@@ -17,14 +17,13 @@ struct ConvPoolStage {
     dropout: Option<StageDropout>,
 }
 
-/// Channels and filters from which on Winograd's products are worth the transforms around them.
-const WIDE: usize = 6;
-
-/// Whether a convolution is worth its transforms.
+/// Whether Winograd's products are worth the transforms around them: these take about as long for few
+/// channels as for sixteen, and longer for larger tiles.
 fn is_worth_it(conv: &Conv) -> bool {
     let (rows, columns) = conv.output_size();
     let direct = conv.window * conv.window * rows * columns;
-    conv.inputs.min(conv.outputs) >= WIDE && 2 * conv.multiplications() <= direct
+    let wide = if conv.window == 3 { 6 } else { 16 };
+    conv.inputs.min(conv.outputs) >= wide && 2 * conv.multiplications() <= direct
 }
 
 /// The kernel of 3×3 or 5×5 windows that move by one pixel, where these are such.

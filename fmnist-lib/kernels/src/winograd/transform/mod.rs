@@ -82,7 +82,7 @@ pub(super) use with_transform;
 #[inline(always)]
 pub(super) fn both_axes<S: Simd, T: Map<N, M>, const N: usize, const M: usize>(
     s: S,
-    x: [[S::F; N]; N],
+    x: &[[S::F; N]; N],
 ) -> [[S::F; M]; M] {
     let mut half = [[s.zero(); N]; M];
     for j in 0..N {
