@@ -56,7 +56,7 @@ impl<'a> Activation<'a> {
     pub(super) fn forward<S: Simd>(&self, s: S, sum: S::F, word: usize) -> S::F {
         let y = if self.relu { s.relu(sum) } else { sum };
         match self.dropout {
-            Some(d) => s.select(d.kept[word], s.mul(y, s.splat(d.scale)), s.zero()),
+            Some(d) => s.select(s.mask(d.kept[word]), s.mul(y, s.splat(d.scale)), s.zero()),
             None => y,
         }
     }
@@ -71,7 +71,7 @@ impl<'a> Activation<'a> {
         // A dropped output is 0, so the sign of a ReLU's output tells of both.
         let alive = match self.dropout {
             _ if self.relu => s.gt(y, s.zero()),
-            Some(d) => d.kept[word],
+            Some(d) => s.mask(d.kept[word]),
             None => return dy,
         };
         s.select(alive, scaled, s.zero())

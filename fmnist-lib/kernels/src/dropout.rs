@@ -136,7 +136,7 @@ fn compare_body<S: Simd>(s: S, bytes: &[u8], limit: u8, below: &mut [u16], equal
     for ((below, equal), bytes) in words {
         // SAFETY: the chunk has 16 bytes.
         let bytes = unsafe { s.load_i(bytes.as_ptr()) };
-        *below = s.lt_i(bytes, limit);
-        *equal = !*below & !s.lt_i(limit, bytes);
+        *below = s.bits(s.lt_i(bytes, limit));
+        *equal = !*below & !s.bits(s.lt_i(limit, bytes));
     }
 }

@@ -125,14 +125,17 @@ unsafe fn windows<S: Simd, const N: usize>(
                 place = s.select_i(greater, s.splat_i(PLACES[p]), place);
             }
         });
-        let nan = s.unordered(window[0], window[1]) | s.unordered(window[2], window[3]);
+        let nan = s.or(
+            s.unordered(window[0], window[1]),
+            s.unordered(window[2], window[3]),
+        );
         let max = s.select(nan, s.splat(f32::NAN), max);
         let mut alive = s.gt(max, s.zero());
         let mut y = s.relu(max);
         if let Some(dropout) = out.dropout {
-            let kept = dropout.kept[out.word];
+            let kept = s.mask(dropout.kept[out.word]);
             y = s.select(kept, s.mul(y, s.splat(dropout.scale)), s.zero());
-            alive &= kept;
+            alive = s.and(alive, kept);
         }
         let code = s.select_i(alive, place, s.splat_i(DEAD));
         // SAFETY: the caller's; only `lanes` channels are written.

@@ -56,6 +56,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
+    type M = [__m256; 2];
     const MAX_NR: usize = 1;
 
     #[inline(always)]
@@ -105,18 +106,45 @@ impl Simd for Avx2 {
         both!(_mm256_fmadd_ps(a, b, c))
     }
     #[inline(always)]
-    fn gt(self, a: Self::F, b: Self::F) -> u16 {
-        bits(both!(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)))
+    fn gt(self, a: Self::F, b: Self::F) -> Self::M {
+        both!(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b))
     }
     #[inline(always)]
-    fn unordered(self, a: Self::F, b: Self::F) -> u16 {
-        bits(both!(_mm256_cmp_ps::<_CMP_UNORD_Q>(a, b)))
+    fn unordered(self, a: Self::F, b: Self::F) -> Self::M {
+        both!(_mm256_cmp_ps::<_CMP_UNORD_Q>(a, b))
     }
     #[inline(always)]
-    fn select(self, mask: u16, yes: Self::F, no: Self::F) -> Self::F {
-        let m = lanes(mask);
-        let m = both!(_mm256_castsi256_ps(m));
-        both!(_mm256_blendv_ps(no, yes, m))
+    fn mask(self, bits: u16) -> Self::M {
+        op!({
+            let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let [low, high] = bits.to_le_bytes().map(i32::from);
+            let all = [_mm256_set1_epi32(low), _mm256_set1_epi32(high)];
+            [
+                _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all[0], bit), bit)),
+                _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(all[1], bit), bit)),
+            ]
+        })
+    }
+    #[inline(always)]
+    fn bits(self, mask: Self::M) -> u16 {
+        let [low, high] = both!(_mm256_movemask_ps(mask));
+        (low | high << 8) as u16
+    }
+    #[inline(always)]
+    fn and(self, a: Self::M, b: Self::M) -> Self::M {
+        both!(_mm256_and_ps(a, b))
+    }
+    #[inline(always)]
+    fn or(self, a: Self::M, b: Self::M) -> Self::M {
+        both!(_mm256_or_ps(a, b))
+    }
+    #[inline(always)]
+    fn and_not(self, a: Self::M, b: Self::M) -> Self::M {
+        both!(_mm256_andnot_ps(b, a))
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, yes: Self::F, no: Self::F) -> Self::F {
+        both!(_mm256_blendv_ps(no, yes, mask))
     }
     #[inline(always)]
     fn relu(self, a: Self::F) -> Self::F {
@@ -163,14 +191,14 @@ impl Simd for Avx2 {
         both!(_mm256_add_epi32(a, b))
     }
     #[inline(always)]
-    fn lt_i(self, a: Self::I, b: Self::I) -> u16 {
+    fn lt_i(self, a: Self::I, b: Self::I) -> Self::M {
         let less = both!(_mm256_cmpgt_epi32(b, a));
-        bits(both!(_mm256_castsi256_ps(less)))
+        both!(_mm256_castsi256_ps(less))
     }
     #[inline(always)]
-    fn select_i(self, mask: u16, yes: Self::I, no: Self::I) -> Self::I {
-        let m = lanes(mask);
-        both!(_mm256_blendv_epi8(no, yes, m))
+    fn select_i(self, mask: Self::M, yes: Self::I, no: Self::I) -> Self::I {
+        let mask = both!(_mm256_castps_si256(mask));
+        both!(_mm256_blendv_epi8(no, yes, mask))
     }
     #[inline(always)]
     fn lookup(self, table: Self::F, index: Self::I) -> Self::F {
@@ -238,27 +266,4 @@ impl Simd for Avx2 {
             }
         }
     }
-}
-
-/// The sign bits of the lanes.
-#[inline(always)]
-fn bits(v: [__m256; 2]) -> u16 {
-    let [low, high] = op!([_mm256_movemask_ps(v[0]), _mm256_movemask_ps(v[1])]);
-    (low | high << 8) as u16
-}
-
-/// All bits of a lane set where the mask is.
-#[inline(always)]
-fn lanes(mask: u16) -> [__m256i; 2] {
-    op!({
-        let bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-        let all = [
-            _mm256_set1_epi32(i32::from(mask)),
-            _mm256_set1_epi32(i32::from(mask >> 8)),
-        ];
-        [
-            _mm256_cmpeq_epi32(_mm256_and_si256(all[0], bit), bit),
-            _mm256_cmpeq_epi32(_mm256_and_si256(all[1], bit), bit),
-        ]
-    })
 }

@@ -31,6 +31,7 @@ macro_rules! op {
 impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
+    type M = u16;
     const MAX_NR: usize = 4;
 
     #[inline(always)]
@@ -83,6 +84,26 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn unordered(self, a: __m512, b: __m512) -> u16 {
         op!(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, b))
+    }
+    #[inline(always)]
+    fn mask(self, bits: u16) -> u16 {
+        bits
+    }
+    #[inline(always)]
+    fn bits(self, mask: u16) -> u16 {
+        mask
+    }
+    #[inline(always)]
+    fn and(self, a: u16, b: u16) -> u16 {
+        a & b
+    }
+    #[inline(always)]
+    fn or(self, a: u16, b: u16) -> u16 {
+        a | b
+    }
+    #[inline(always)]
+    fn and_not(self, a: u16, b: u16) -> u16 {
+        a & !b
     }
     #[inline(always)]
     fn select(self, mask: u16, yes: __m512, no: __m512) -> __m512 {

@@ -91,13 +91,15 @@ impl Isa {
 /// Arithmetic on sixteen lanes. A value of the implementing type proves that the CPU has the
 /// instructions, so only the methods that follow a pointer are unsafe.
 ///
-/// Masks are bit masks, lane 0 in the lowest bit. All methods are `#[inline(always)]`: they must
+/// All methods are `#[inline(always)]`: they must
 /// end up inside a function compiled for the instruction set.
 pub(super) trait Simd: Copy + Send + Sync {
     /// Sixteen floats.
     type F: Copy;
     /// Sixteen small integers.
     type I: Copy;
+    /// Sixteen lanes that are on or off, in the form that comparisons give.
+    type M: Copy;
     /// Widest register tile of the matrix product, in vectors (see `gemm`).
     const MAX_NR: usize;
     /// Columns of a panel of the matrix product: those that it reads side by side.
@@ -123,11 +125,19 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// `a * b + c`
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// Lanes where `a > b`; false where either is NaN.
-    fn gt(self, a: Self::F, b: Self::F) -> u16;
+    fn gt(self, a: Self::F, b: Self::F) -> Self::M;
     /// Lanes where `a` or `b` is NaN.
-    fn unordered(self, a: Self::F, b: Self::F) -> u16;
+    fn unordered(self, a: Self::F, b: Self::F) -> Self::M;
+    /// Lanes whose bits are set; lane 0 is in the lowest.
+    fn mask(self, bits: u16) -> Self::M;
+    /// The bits of a mask.
+    fn bits(self, mask: Self::M) -> u16;
+    fn and(self, a: Self::M, b: Self::M) -> Self::M;
+    fn or(self, a: Self::M, b: Self::M) -> Self::M;
+    /// Lanes of `a` that are not in `b`.
+    fn and_not(self, a: Self::M, b: Self::M) -> Self::M;
     /// `yes` where the mask is set, `no` elsewhere.
-    fn select(self, mask: u16, yes: Self::F, no: Self::F) -> Self::F;
+    fn select(self, mask: Self::M, yes: Self::F, no: Self::F) -> Self::F;
     /// `max(0, a)`, NaN stays NaN.
     fn relu(self, a: Self::F) -> Self::F;
     /// The last nine bits of each number in the place of its sign and exponent: of a number whose last bits count
@@ -143,8 +153,8 @@ pub(super) trait Simd: Copy + Send + Sync {
     unsafe fn store_i(self, p: *mut u8, v: Self::I);
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// Lanes where `a < b`.
-    fn lt_i(self, a: Self::I, b: Self::I) -> u16;
-    fn select_i(self, mask: u16, yes: Self::I, no: Self::I) -> Self::I;
+    fn lt_i(self, a: Self::I, b: Self::I) -> Self::M;
+    fn select_i(self, mask: Self::M, yes: Self::I, no: Self::I) -> Self::I;
     /// `table[index % 16]` lane by lane.
     fn lookup(self, table: Self::F, index: Self::I) -> Self::F;
     /// The 4x4 patch at `p` in an image whose rows are `stride` floats apart.

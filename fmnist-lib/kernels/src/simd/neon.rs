@@ -49,9 +49,6 @@ static BITS: [u32; 16] = {
     bits
 };
 
-/// The bit of each lane in its half of a mask.
-static BYTE_BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
-
 /// Where the four bytes of each float find the byte with its index, in the first quarter.
 static FOURFOLD: [u8; 16] = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3];
 
@@ -61,6 +58,7 @@ static BYTES: [u8; 16] = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3];
 impl Simd for Neon {
     type F = [float32x4_t; 4];
     type I = uint8x16_t;
+    type M = [uint32x4_t; 4];
     const MAX_NR: usize = 1;
 
     #[inline(always)]
@@ -119,18 +117,44 @@ impl Simd for Neon {
         all!(vfmaq_f32(c, a, b))
     }
     #[inline(always)]
-    fn gt(self, a: Self::F, b: Self::F) -> u16 {
-        bits(all!(vcgtq_f32(a, b)))
+    fn gt(self, a: Self::F, b: Self::F) -> Self::M {
+        all!(vcgtq_f32(a, b))
     }
     #[inline(always)]
-    fn unordered(self, a: Self::F, b: Self::F) -> u16 {
+    fn unordered(self, a: Self::F, b: Self::F) -> Self::M {
         let (a, b) = (all!(vceqq_f32(a, a)), all!(vceqq_f32(b, b)));
-        !bits(all!(vandq_u32(a, b)))
+        let ordered = all!(vandq_u32(a, b));
+        all!(vmvnq_u32(ordered))
     }
     #[inline(always)]
-    fn select(self, mask: u16, yes: Self::F, no: Self::F) -> Self::F {
-        let lanes = lanes(mask);
-        all!(vbslq_f32(lanes, yes, no))
+    fn mask(self, bits: u16) -> Self::M {
+        let (bit, bits) = (lane_bits(), op!([vdupq_n_u32(u32::from(bits)); 4]));
+        all!(vtstq_u32(bits, bit))
+    }
+    #[inline(always)]
+    fn bits(self, mask: Self::M) -> u16 {
+        let bit = lane_bits();
+        let set = all!(vandq_u32(mask, bit));
+        op!(vaddvq_u32(vorrq_u32(
+            vorrq_u32(set[0], set[1]),
+            vorrq_u32(set[2], set[3])
+        ))) as u16
+    }
+    #[inline(always)]
+    fn and(self, a: Self::M, b: Self::M) -> Self::M {
+        all!(vandq_u32(a, b))
+    }
+    #[inline(always)]
+    fn or(self, a: Self::M, b: Self::M) -> Self::M {
+        all!(vorrq_u32(a, b))
+    }
+    #[inline(always)]
+    fn and_not(self, a: Self::M, b: Self::M) -> Self::M {
+        all!(vbicq_u32(a, b))
+    }
+    #[inline(always)]
+    fn select(self, mask: Self::M, yes: Self::F, no: Self::F) -> Self::F {
+        all!(vbslq_f32(mask, yes, no))
     }
     #[inline(always)]
     fn relu(self, a: Self::F) -> Self::F {
@@ -163,19 +187,25 @@ impl Simd for Neon {
         op!(vaddq_u8(a, b))
     }
     #[inline(always)]
-    fn lt_i(self, a: Self::I, b: Self::I) -> u16 {
+    fn lt_i(self, a: Self::I, b: Self::I) -> Self::M {
         op!({
-            let bits = vandq_u8(vcltq_u8(a, b), bytes(&BYTE_BITS));
-            let (low, high) = (vaddv_u8(vget_low_u8(bits)), vaddv_u8(vget_high_u8(bits)));
-            u16::from_le_bytes([low, high])
+            // As signed numbers, the bytes of a lane that is on are -1, and stay it as they grow.
+            let less = vreinterpretq_s8_u8(vcltq_u8(a, b));
+            let (low, high) = (vmovl_s8(vget_low_s8(less)), vmovl_high_s8(less));
+            [
+                vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(low))),
+                vreinterpretq_u32_s32(vmovl_high_s16(low)),
+                vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(high))),
+                vreinterpretq_u32_s32(vmovl_high_s16(high)),
+            ]
         })
     }
     #[inline(always)]
-    fn select_i(self, mask: u16, yes: Self::I, no: Self::I) -> Self::I {
-        let [low, high] = mask.to_le_bytes();
+    fn select_i(self, mask: Self::M, yes: Self::I, no: Self::I) -> Self::I {
         op!({
-            let mask = vcombine_u8(vdup_n_u8(low), vdup_n_u8(high));
-            vbslq_u8(vtstq_u8(mask, bytes(&BYTE_BITS)), yes, no)
+            let low = vcombine_u16(vmovn_u32(mask[0]), vmovn_u32(mask[1]));
+            let high = vcombine_u16(vmovn_u32(mask[2]), vmovn_u32(mask[3]));
+            vbslq_u8(vcombine_u8(vmovn_u16(low), vmovn_u16(high)), yes, no)
         })
     }
     #[inline(always)]
@@ -218,22 +248,4 @@ fn bytes(of: &[u8; 16]) -> uint8x16_t {
 fn lane_bits() -> [uint32x4_t; 4] {
     // SAFETY: four times four numbers are read from an array of sixteen.
     [0, 4, 8, 12].map(|lane| unsafe { vld1q_u32(BITS[lane..lane + 4].as_ptr()) })
-}
-
-/// The mask of lanes of which all bits are set or none.
-#[inline(always)]
-fn bits(lanes: [uint32x4_t; 4]) -> u16 {
-    let bit = lane_bits();
-    let set = all!(vandq_u32(lanes, bit));
-    op!(vaddvq_u32(vorrq_u32(
-        vorrq_u32(set[0], set[1]),
-        vorrq_u32(set[2], set[3])
-    ))) as u16
-}
-
-/// All bits of a lane set where the mask is.
-#[inline(always)]
-fn lanes(mask: u16) -> [uint32x4_t; 4] {
-    let (bit, mask) = (lane_bits(), op!([vdupq_n_u32(u32::from(mask)); 4]));
-    all!(vtstq_u32(mask, bit))
 }

@@ -8,6 +8,8 @@ pub(crate) struct Portable;
 
 type F = [f32; LANES];
 type I = [u8; LANES];
+/// All bits of a lane set, or none.
+type M = [u32; LANES];
 
 #[inline(always)]
 fn zip(a: F, b: F, op: impl Fn(f32, f32) -> f32) -> F {
@@ -19,13 +21,14 @@ fn zip(a: F, b: F, op: impl Fn(f32, f32) -> f32) -> F {
 }
 
 #[inline(always)]
-fn mask(test: impl Fn(usize) -> bool) -> u16 {
-    (0..LANES).fold(0, |bits, i| bits | u16::from(test(i)) << i)
+fn mask(test: impl Fn(usize) -> bool) -> M {
+    std::array::from_fn(|i| if test(i) { !0 } else { 0 })
 }
 
 impl Simd for Portable {
     type F = F;
     type I = I;
+    type M = M;
     const MAX_NR: usize = 1;
 
     #[inline(always)]
@@ -73,18 +76,39 @@ impl Simd for Portable {
         self.add(self.mul(a, b), c)
     }
     #[inline(always)]
-    fn gt(self, a: F, b: F) -> u16 {
+    fn gt(self, a: F, b: F) -> M {
         mask(|i| a[i] > b[i])
     }
     #[inline(always)]
-    fn unordered(self, a: F, b: F) -> u16 {
+    fn unordered(self, a: F, b: F) -> M {
         mask(|i| a[i].is_nan() || b[i].is_nan())
     }
     #[inline(always)]
-    fn select(self, mask: u16, yes: F, no: F) -> F {
+    fn mask(self, bits: u16) -> M {
+        mask(|i| bits >> i & 1 == 1)
+    }
+    #[inline(always)]
+    fn bits(self, mask: M) -> u16 {
+        (0..LANES).fold(0, |bits, i| bits | ((mask[i] & 1) as u16) << i)
+    }
+    #[inline(always)]
+    fn and(self, a: M, b: M) -> M {
+        mask(|i| a[i] & b[i] != 0)
+    }
+    #[inline(always)]
+    fn or(self, a: M, b: M) -> M {
+        mask(|i| a[i] | b[i] != 0)
+    }
+    #[inline(always)]
+    fn and_not(self, a: M, b: M) -> M {
+        mask(|i| a[i] & !b[i] != 0)
+    }
+    #[inline(always)]
+    fn select(self, mask: M, yes: F, no: F) -> F {
         let mut out = no;
         for i in 0..LANES {
-            out[i] = if mask >> i & 1 == 1 { yes[i] } else { no[i] };
+            let (yes, no) = (yes[i].to_bits() & mask[i], no[i].to_bits() & !mask[i]);
+            out[i] = f32::from_bits(yes | no);
         }
         out
     }
@@ -119,14 +143,14 @@ impl Simd for Portable {
         out
     }
     #[inline(always)]
-    fn lt_i(self, a: I, b: I) -> u16 {
+    fn lt_i(self, a: I, b: I) -> M {
         mask(|i| a[i] < b[i])
     }
     #[inline(always)]
-    fn select_i(self, mask: u16, yes: I, no: I) -> I {
+    fn select_i(self, mask: M, yes: I, no: I) -> I {
         let mut out = no;
         for i in 0..LANES {
-            out[i] = if mask >> i & 1 == 1 { yes[i] } else { no[i] };
+            out[i] = if mask[i] != 0 { yes[i] } else { no[i] };
         }
         out
     }
