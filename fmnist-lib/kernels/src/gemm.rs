@@ -6,7 +6,8 @@
 //! An AVX-512 core multiplies and adds one vector per cycle, so the operands must come from registers:
 //! a tile of 6 rows x 4 vectors of the result (12 x 2 for 32 columns) is summed in 24 registers over
 //! the whole depth, each step loading 4 vectors of one matrix and broadcasting 6 numbers of the other.
-//! AVX2 has half the registers, of half the width, and takes 6 x 1. Transposed operands are read in
+//! AVX2 has half the registers, of half the width, and takes 6 x 1, as does NEON, whose 32 registers
+//! have a quarter of the width. Transposed operands are read in
 //! place by their strides where that is fast, or copied side by side where each number would cost a
 //! page of its own (`dense`).
 

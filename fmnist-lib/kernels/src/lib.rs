@@ -6,7 +6,7 @@
 //! # What is here
 //! | | |
 //! |---|---|
-//! | [`Conv`] | 3x3 convolution, with or without zeros around the image |
+//! | [`Conv`] | convolution by windows of 3x3 or 5x5, with or without zeros around the image |
 //! | [`WindowConv`], [`Depthwise`], [`TransposedConv`] | convolutions with windows of any size; of each channel by itself; backwards |
 //! | [`ConvPool`] | the same on images of one channel, ReLU and 2x2 max pooling in one pass |
 //! | [`Dense`] | dense layer |
@@ -42,7 +42,7 @@
 //! Numbers of channels that are no multiple of 16 are correct, with idle lanes.
 //!
 //! # Instruction sets
-//! An [`Isa`] is a token that only detection at run time hands out: AVX-512, AVX2 or, on any
+//! An [`Isa`] is a token that only detection at run time hands out: AVX-512, AVX2, NEON or, on any
 //! processor, portable code. Whoever has one may use its instructions. Each kernel is compiled for all
 //! of them (`simd`), and no compiler flag is needed: a notebook can set none.
 //!

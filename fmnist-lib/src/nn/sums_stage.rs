@@ -12,7 +12,7 @@ use crate::error::Result;
 /// A kernel of a layer with weights.
 pub(super) trait Kernel: Debug + Send + Sync + 'static {
     /// How it computes, in a few words.
-    const NAME: &'static str;
+    fn name(&self) -> &'static str;
 
     fn forward(&self, isa: Isa, operands: kernels::Forward<'_>, y: &mut Vec<f32>);
 
@@ -20,9 +20,12 @@ pub(super) trait Kernel: Debug + Send + Sync + 'static {
 }
 
 macro_rules! kernel {
-    ($($kernel:ident: $name:literal),+ $(,)?) => {$(
+    ($($kernel:ident: $name:expr),+ $(,)?) => {$(
         impl Kernel for kernels::$kernel {
-            const NAME: &'static str = $name;
+            fn name(&self) -> &'static str {
+                let name: fn(&Self) -> &'static str = $name;
+                name(self)
+            }
 
             fn forward(&self, isa: Isa, operands: kernels::Forward<'_>, y: &mut Vec<f32>) {
                 self.forward(isa, operands, y);
@@ -36,11 +39,11 @@ macro_rules! kernel {
 }
 
 kernel! {
-    Dense: "matrix product",
-    Conv: "windows by Winograd",
-    WindowConv: "windows as a matrix product",
-    Depthwise: "windows of each channel by themselves",
-    TransposedConv: "windows as a matrix product, backwards",
+    Dense: |_| "matrix product",
+    Conv: |conv| if conv.window == 3 { "3×3 windows by Winograd" } else { "5×5 windows by Winograd" },
+    WindowConv: |_| "windows as a matrix product",
+    Depthwise: |_| "windows of each channel by themselves",
+    TransposedConv: |_| "windows as a matrix product, backwards",
 }
 
 /// A layer with weights, with what follows its sums.
@@ -68,7 +71,7 @@ impl<K: Kernel> SumsStage<K> {
 
 impl<K: Kernel> Stage for SumsStage<K> {
     fn kernel(&self) -> &'static str {
-        K::NAME
+        self.kernel.name()
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {

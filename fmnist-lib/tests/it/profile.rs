@@ -80,7 +80,7 @@ fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
         .collect();
     let expected = [
         ("first+pool+dropout", "convolution, ReLU and pool in one"),
-        ("conv", "windows by Winograd"),
+        ("conv", "3×3 windows by Winograd"),
         ("norm", "vector loops"),
         ("own", "Candle (a layer of your own)"),
         ("output", "matrix product"),

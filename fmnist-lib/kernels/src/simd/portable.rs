@@ -1,4 +1,4 @@
-//! Sixteen lanes as an array: what runs where neither AVX-512 nor AVX2 is found.
+//! Sixteen lanes as an array: what runs where no other instruction set is found.
 
 use super::{LANES, Simd};
 
