@@ -110,7 +110,7 @@ rust_sources() {
 setup_dataset() {
     [[ -d $DATASET ]] || apt_install dataset-fashion-mnist ||
         say "no $DATASET: the library will download Fashion-MNIST at its first use, with a program that it" \
-            "compiles then, about 10 minutes, once"
+            "compiles then, about 5 minutes, once"
 }
 
 setup_kernelspec() {

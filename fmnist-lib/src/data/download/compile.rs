@@ -29,7 +29,7 @@ pub(super) fn compile(cache: &Path, stop: &Interruptible) -> Result<PathBuf> {
     }
     tell(format_args!(
         "Fashion-MNIST is not on this machine. Compiling the program that downloads it into \
-         {}, about 10 minutes on 2 cores, once",
+         {}, about 5 minutes on 2 cores, once",
         cache.join("bin").display()
     ));
 
