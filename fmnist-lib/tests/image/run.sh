@@ -22,4 +22,4 @@ venv=target/image-test/venv
 "$venv/bin/pip" install -q -r "$here/requirements.txt"
 notebooks/start.sh setup # one of the tests starts without Docker: it should not wait for a compiler
 # A kernel that never answers fails its test.
-exec "$venv/bin/pytest" --timeout 600 -p no:cacheprovider -ra "$here" "$@"
+exec "$venv/bin/pytest" --timeout 600 --durations 20 -p no:cacheprovider -ra "$here" "$@"
