@@ -38,12 +38,13 @@ COPY --from=files /usr/local/rustup /usr/local/rustup
 COPY --from=files /usr/local/cargo /usr/local/cargo
 COPY --from=files /usr/src /usr/src
 COPY --from=files /opt/fmnist /opt/fmnist
-COPY notebooks/*.ipynb /home/jovyan/work/
+COPY notebooks/*.ipynb notebooks/00-start.md /home/jovyan/work/
 COPY notebooks/results /home/jovyan/work/results
 # Anybody may run it: `--user` takes the one who owns the mounted folder.
 RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && ln -s /opt/fmnist/fmnist-lib /home/jovyan/fmnist-lib \
     && ln -s /opt/fmnist/notebooks/start.sh /usr/local/bin/start-notebook.sh \
+    && ln -s /opt/fmnist/notebooks/kernel/as-owner.sh /usr/local/bin/ \
     && chown -R jovyan:users /home/jovyan && chmod -R a+rwX /home/jovyan
 ENV PATH=/usr/local/cargo/bin:$PATH CARGO_HOME=/usr/local/cargo RUSTUP_HOME=/usr/local/rustup \
     FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo \

@@ -24,6 +24,19 @@ HINTS = [
     (re.compile("types differ in mutability"),
      "What is called here changes the value: write `&mut` in the place of `&`, as in `fit(&mut model, ...)`, and `let mut` "
      "where the variable is made."),
+    # As Keras has them.
+    (re.compile("no method named `(fit|finish|train_on_batch)` found for [^`]*`[^`]*Model`"),
+     r"`\1` is a function here: `\1(&mut model, ...)`."),
+    (re.compile("no method named `(evaluate|predict)` found for [^`]*`[^`]*Model`"),
+     r"`\1` is a function here: `\1(&model, ...)`."),
+    (re.compile("no method named `compile` found for [^`]*`[^`]*Model`"),
+     "There is nothing to compile: optimizer, loss and learning rate are settings of `FitConfig`, which `fit` takes."),
+    (re.compile("no method named `softmax` found"),
+     "A network ends with its scores, without softmax: the loss and `predict` make probabilities of them."),
+    (re.compile("`&(?:str|String)` is not an iterator"),
+     'Several names are wanted: write one as `["name"]`.'),
+    (re.compile("found for enum `Result<|found `(?:&|&mut )?Result<"),
+     "The value is still in a `Result`: write `?` behind the call that gives it, as in `build(42)?`."),
     # Such a text ends behind the cell, so that evcxr does not say where it begins.
     (re.compile("unterminated double quote string"),
      'A `"` in this cell has no partner: from there on, the editor shows code in the colour of text.'),
@@ -47,7 +60,8 @@ def of(cell, output, killed):
     if died:
         return error("Died", f"the process that runs the cells has ended: {died[2]}", LOST, *cause(died[2], output))
     if text:
-        hints = [f"\n{hint}" for pattern, hint in HINTS if pattern.search(COLOUR.sub("", text))]
+        searched = [(pattern.search(COLOUR.sub("", text)), hint) for pattern, hint in HINTS]
+        hints = ["\n" + found.expand(hint) for found, hint in searched if found]
         return {"ename": "Error", "evalue": theirs[0]["evalue"],
                 "traceback": as_written(text, cell).split("\n") + hints}
     if not (cell.panicked or cell.left):

@@ -50,7 +50,8 @@ def remedy(folder, error, read_only, other=()):
     owner = os.stat(folder)
     return [f"it belongs to user {owner.st_uid}:{owner.st_gid}, and this is user {os.getuid()}:{os.getgid()}: "
             "give it to this user with chown or,",
-            f"in Docker, start as its owner: NB_UID={owner.st_uid} NB_GID={owner.st_gid} docker compose up", *other]
+            f"in Docker, start as its owner: docker run --user {owner.st_uid}:{owner.st_gid}, or docker compose up without NB_UID",
+            *other]
 
 
 def end(*lines):

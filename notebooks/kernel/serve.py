@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import folders
+from contents import Contents
 from jupyter_server import serverapp
 from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyterlab.labapp import LabApp
@@ -29,6 +30,7 @@ DEFAULTS = {"KernelSpecManager": {"ensure_native_kernel": False}, "MultiKernelMa
             # Of what a cell prints, a server drops all beyond this; the relay limits it already.
             "ZMQChannelsWebsocketConnection": {"iopub_data_rate_limit": 1e8}}  # bytes a second
 WILDCARDS = ("", *serverapp.WILDCARD_IPS)
+START = "00-start.md"
 
 
 def work_folder():
@@ -62,6 +64,10 @@ class ServerApp(serverapp.ServerApp):
     def _default_root_dir(self):
         return super()._default_root_dir() if self.file_to_run else work_folder()
 
+    @default("contents_manager_class")
+    def _default_contents_manager_class(self):
+        return Contents
+
     @default("allow_root")
     def _default_allow_root(self):
         return os.geteuid() == 0
@@ -88,6 +94,8 @@ class ServerApp(serverapp.ServerApp):
         super().init_configurables()
         self.no_browser_open_file = not self.open_browser  # nobody else could open it in a container
         self.check()
+        if self.default_url == LabApp.default_url.default_value and Path(self.root_dir, START).is_file():
+            self.default_url += f"/tree/{START}"
         if self.identity_provider_class is PasswordIdentityProvider:
             self.settle_token()
         if self.only_check:

@@ -215,7 +215,7 @@ pub(super) struct Panels {
 impl Panels {
     /// For an instruction set whose panels have `width` columns.
     pub(super) fn new(width: usize, k: usize, n: usize) -> Self {
-        let row = n.next_multiple_of(LANES).min(width);
+        let row = n.next_multiple_of(LANES).clamp(LANES, width);
         let panel = k * row;
         Self {
             row,

@@ -31,8 +31,9 @@ def free_port():
 class Stack:
     """A checkout with `docker-compose.yml` and `notebooks/`, owned by a user of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, owner=OWNER):
         self.folder, self.notebooks = folder, folder / "notebooks"
+        self.project = f"{PROJECT}-{owner}"
         self.port = free_port()
         self.server = Server(self.port)
         plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
@@ -43,11 +44,11 @@ class Stack:
         (folder / "docker-compose.override.yml").write_text(
             f'services: {{notebooks: {{image: "{IMAGE}", environment: {{FMNIST_QUICK: "1"}}}}}}\n')
         for path in [self.notebooks, *self.notebooks.rglob("*")]:
-            os.chown(path, OWNER, OWNER)
+            os.chown(path, owner, owner)
 
     def compose(self, *arguments, check=True, **environment):
-        settings = {"FMNIST_PORT": self.port, "NB_UID": OWNER, "NB_GID": OWNER} | environment
-        return command(*self.program, "-p", PROJECT, *arguments, cwd=self.folder, check=check,
+        settings = {"FMNIST_PORT": self.port} | environment
+        return command(*self.program, "-p", self.project, *arguments, cwd=self.folder, check=check,
                        env=os.environ | {name: str(value) for name, value in settings.items()})
 
     def up(self, **environment):

@@ -34,8 +34,13 @@ def menu(page, *entries):
 
 
 def test_open_run_all_look_download(stack, page):
-    page.goto(f"{stack.server.url}/lab")
-    page.get_by_role("listitem", name=re.compile(f"^Name: {NOTEBOOK}")).dblclick()
+    page.goto(stack.server.url)
+    start = page.locator(".jp-MarkdownViewer:visible")
+    expect(start.get_by_role("heading", name="Fashion-MNIST in Rust notebooks")).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_role("listitem", name=re.compile(f"^Name: {NOTEBOOK}"))).to_be_visible()
+    assert page.get_by_role("listitem", name=re.compile("^Name: (kernel|start.sh)")).count() == 0
+    page.screenshot(path=SCREENSHOTS / "0-start.png")
+    start.get_by_role("link", name="the report, reproduced").click()
     notebook = page.locator(".jp-NotebookPanel:visible")
     expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
     assert page.get_by_text("Would you like to get notified").count() == 0

@@ -27,7 +27,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     tmp_path.chmod(0o755)
     message = command("docker", "run", "--rm", "-v", mount, IMAGE, check=False)
     assert "it belongs to user 0:0, and this is user 1000:100" in message, message
-    assert "NB_UID=0 NB_GID=0 docker compose up" in message, message
+    assert "docker run --user 0:0" in message, message
 
 
 def test_the_disk_is_full(container):

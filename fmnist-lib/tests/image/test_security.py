@@ -3,11 +3,12 @@
 import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 import requests
 import websocket
-from conftest import IMAGE, command, free_port
+from conftest import IMAGE, OWNER, Stack, command, free_port
 from server import Server
 
 EVIL = "http://evil.example"
@@ -19,7 +20,7 @@ def get(stack, path, **headers):
 
 def test_this_machine_is_served_without_a_token(stack):
     assert get(stack, "/lab") == 200
-    assert printed_address(stack.container()) == f"{stack.server.url}/lab"
+    assert printed_address(stack.container()) == f"{stack.server.url}/lab/tree/00-start.md"
 
 
 def test_a_foreign_host_name_is_refused(stack):
@@ -60,12 +61,39 @@ def test_only_the_loopback_address_is_published(stack):
 
 def test_nobody_is_root_and_nothing_can_become_root(stack):
     with stack.server.kernel():
-        rows = command("docker", "top", stack.container(), "-eo", "pid,uid").splitlines()[1:]
-        assert rows and {row.split()[1] for row in rows} == {"1234"}
-    status = command("docker", "exec", stack.container(), "cat", "/proc/1/status")
-    assert re.search(r"^NoNewPrivs:\s*1$", status, re.M)
-    for kind in ("Prm", "Eff", "Bnd"):
-        assert re.search(rf"^Cap{kind}:\s*0+$", status, re.M), status
+        assert_nothing_has_more_rights_than(OWNER, stack)
+
+
+@pytest.mark.parametrize("owner", [0, 1000])
+def test_compose_runs_as_whoever_owns_the_notebooks(tmp_path, owner):
+    """As root, too, nothing has a capability, so that only the name is left of it."""
+    stack = Stack(tmp_path, owner)
+    try:
+        stack.up()
+        with stack.server.kernel() as kernel:
+            kernel.run('std::fs::write("made.txt", "kept")?;').expect()
+            assert_nothing_has_more_rights_than(owner, stack)
+        made = (stack.notebooks / "made.txt").stat()
+        assert (made.st_uid, made.st_gid) == (owner, owner)
+    finally:
+        stack.down("--volumes")
+
+
+def assert_nothing_has_more_rights_than(user, stack):
+    lasting = processes(stack)
+    time.sleep(1)
+    lasting &= processes(stack)  # without Docker's own looks at the server's health
+    assert lasting
+    for process in lasting:
+        status = Path(f"/proc/{process}/status").read_text()
+        assert re.search(rf"^Uid:(\t{user}){{4}}$", status, re.M), status
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.M), status
+        assert len(re.findall(r"^Cap\w+:\t0+$", status, re.M)) == 5, status
+
+
+def processes(stack):
+    """Of the container, as this machine numbers them."""
+    return set(command("docker", "top", stack.container(), "-eo", "pid").split()[1:])
 
 
 def test_the_image_is_read_only_and_holds_no_secret(stack):
@@ -117,7 +145,7 @@ def test_a_bare_container_makes_a_token_and_prints_the_address(served):
     server, name = served()
     assert status(server) == status(server, Authorization="token wrong") == 403
     address = printed_address(name)
-    assert re.fullmatch(r"http://localhost:8888/lab\?token=[0-9a-f]{48}", address)
+    assert re.fullmatch(r"http://localhost:8888/lab/tree/00-start\.md\?token=[0-9a-f]{48}", address)
     token = address.split("=")[1]
     assert status(server, Authorization=f"token {token}") == 200
     assert "/login" not in requests.get(address.replace(":8888", f":{server.port}"), timeout=30).url

@@ -268,6 +268,18 @@ class Settings(unittest.TestCase):
                 self.assertEqual(server.get(), 200)
                 self.assertEqual(server.printed_address(), f"http://localhost:{port}/lab")
 
+    def test_the_start_page_is_first_and_the_machinery_out_of_sight(self):
+        names = ["00-start.md", "start.sh", "kernel/relay.py", "own/kernel/relay.py"]
+        folder = {"files": {f"mine/{name}": "" for name in names}}
+        start = "/lab/tree/00-start.md"
+        for arguments, page in [([], start), (["--LabApp.default_url=/tree"], "/tree")]:
+            with self.subTest(arguments=arguments), Server("--notebook-dir={home}/mine", *arguments, **folder) as server:
+                self.assertEqual(urllib.parse.urlsplit(server.printed_address()).path, page)
+                for inside, shown in [("", {"00-start.md", "own"}), ("/own", {"kernel"})]:
+                    address = f"http://127.0.0.1:{server.port}/api/contents{inside}"
+                    with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+                        self.assertEqual({one["name"] for one in json.load(answer)["content"]}, shown)
+
     def test_the_folder(self):
         """`own.txt` lies in the user's folder, not in the notebooks'."""
         files = {"mine/own.txt": ""}
@@ -340,7 +352,7 @@ class Refusals(unittest.TestCase):
                 self.assertEqual(status, 1, said)
                 self.assertIn(f"{words} {path}", said)
                 self.assertIn("it belongs to user {}:{}, and this is user".format(*owner), said)
-                self.assertIn("NB_UID={} NB_GID={} docker compose up".format(*owner), said)
+                self.assertIn("docker run --user {}:{}".format(*owner), said)
                 self.assertTrue(all(line.startswith("start.sh: ") for line in said.splitlines()[-3:]), said)
 
 

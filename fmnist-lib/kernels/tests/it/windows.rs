@@ -26,6 +26,7 @@ fn all_windows(channels: usize) -> Vec<Windows> {
         windows([6, 9], [1, 7], [1, 1], [[0, 0], [3, 3]]),
         windows([10, 10], [2, 2], [3, 3], [[0, 0], [0, 0]]),
         windows([3, 2], [4, 4], [1, 2], [[1, 2], [1, 2]]),
+        windows([5, 7], [2, 2], [2, 2], [[1, 0], [1, 1]]),
         windows([1, 1], [1, 1], [1, 1], [[0, 0], [0, 0]]),
     ]
 }
@@ -221,7 +222,7 @@ fn depthwise_convolutions_agree_with_plain_loops() {
 
 #[test]
 fn pools_agree_with_plain_loops() {
-    for (n, channels) in [(3, 1), (2, 18)] {
+    for (n, channels) in [(3, 1), (2, 6), (2, 18)] {
         for windows in all_windows(channels) {
             // With many ties.
             let x: Vec<f32> = numbers(n * windows.input_len(), 1, 1e-6)

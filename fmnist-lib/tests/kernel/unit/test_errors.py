@@ -61,7 +61,14 @@ class TestErrors(unittest.TestCase):
 
     def test_what_the_compiler_leaves_out_is_added(self):
         for said, hint in [("[E0765] Error: unterminated double quote string", '`"` in this cell has no partner'),
-                           ("[E0308] Error: mismatched types\n types differ in mutability", "`fit(&mut model, ...)`")]:
+                           ("[E0308] Error: mismatched types\n types differ in mutability", "`fit(&mut model, ...)`"),
+                           ("no method named `fit` found for mutable reference `&mut Model`", "function here: `fit(&mut model, ...)`"),
+                           ("no method named `evaluate` found for struct `Model`", "function here: `evaluate(&model, ...)`"),
+                           ("no method named `compile` found for struct `Model`", "`FitConfig`"),
+                           ("no method named `softmax` found for struct `Dense`", "without softmax"),
+                           ("`&str` is not an iterator", '`["name"]`'),
+                           ("no method named `fit` found for enum `Result<T, E>`", "write `?`"),
+                           ("expected `&mut Model`, found `&mut Result<Model, Error>`", "write `?`")]:
             one = cell(errors=[{"evalue": "", "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))
             self.assertIn(hint, "\n".join(errors.of(one, Output(""), False)["traceback"]))
 

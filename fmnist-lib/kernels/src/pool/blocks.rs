@@ -1,112 +1,8 @@
-//! Pools of any window, strides and padding: the largest value, or the mean, of each channel.
+//! Pools window by window, sixteen channels at a time.
 
-use crate::output::refill;
-use crate::simd::{Isa, LANES, Simd, kernel};
-use crate::{Windows, check_len};
-use rayon::prelude::*;
+use crate::Windows;
+use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
-
-/// The largest value of each window. Zeros around the image take no part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool(pub Windows);
-
-/// The mean of each window. Zeros around the image are not counted, as in Keras.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AveragePool(pub Windows);
-
-impl MaxPool {
-    /// `y[window][channel]` is the largest `x` of the window; a NaN in it makes NaN.
-    ///
-    /// # Panics
-    /// When `x` is not whole images, or no window fits.
-    pub fn forward(&self, isa: Isa, x: &[f32], y: &mut Vec<f32>) {
-        each_image(self.0, "MaxPool::forward", x, y, |x, y| {
-            largest(isa, self.0, x, y);
-        });
-    }
-
-    /// `dx` from `dy`: of values that tie, the first, row by row, gets it.
-    ///
-    /// # Panics
-    /// When a slice has the wrong length, or no window fits.
-    pub fn backward(&self, isa: Isa, x: &[f32], y: &[f32], dy: &[f32], dx: &mut Vec<f32>) {
-        let what = "MaxPool::backward";
-        self.0.check(what);
-        let (input, output) = (self.0.input_len(), self.0.count() * self.0.channels);
-        check_len(what, "y", y.len(), dy.len());
-        check_len(what, "x", x.len(), dy.len() / output * input);
-        back(self.0, what, dy, dx, |image, dy, dx| {
-            let y = &y[image * output..][..output];
-            to_largest(isa, self.0, &x[image * input..][..input], y, dy, dx);
-        });
-    }
-}
-
-impl AveragePool {
-    /// `y[window][channel]` is the mean of `x` in the window.
-    ///
-    /// # Panics
-    /// When `x` is not whole images, or no window fits.
-    pub fn forward(&self, isa: Isa, x: &[f32], y: &mut Vec<f32>) {
-        each_image(self.0, "AveragePool::forward", x, y, |x, y| {
-            means(isa, self.0, x, y);
-        });
-    }
-
-    /// `dx` from `dy`.
-    ///
-    /// # Panics
-    /// When `dy` is not whole images, or no window fits.
-    pub fn backward(&self, isa: Isa, dy: &[f32], dx: &mut Vec<f32>) {
-        back(self.0, "AveragePool::backward", dy, dx, |_, dy, dx| {
-            to_all(isa, self.0, dy, dx);
-        });
-    }
-}
-
-/// Fills the part of `y` of each image of `x`.
-fn each_image(
-    windows: Windows,
-    what: &str,
-    x: &[f32],
-    y: &mut Vec<f32>,
-    pool: impl Fn(&[f32], &mut [MaybeUninit<f32>]) + Sync,
-) {
-    windows.check(what);
-    let (input, output) = (windows.input_len(), windows.count() * windows.channels);
-    let n = x.len() / input;
-    check_len(what, "x", x.len(), n * input);
-    let fill = |y: &mut [MaybeUninit<f32>]| {
-        let images = y.par_chunks_mut(output).zip(x.par_chunks(input));
-        images.for_each(|(y, x)| pool(x, y));
-    };
-    // SAFETY: all channels of all windows of all images are written.
-    unsafe { refill(y, n * output, fill) };
-}
-
-/// Has the gradient of each image, which begins as zeros, added to.
-fn back(
-    windows: Windows,
-    what: &str,
-    dy: &[f32],
-    dx: &mut Vec<f32>,
-    add: impl Fn(usize, &[f32], &mut [f32]) + Sync,
-) {
-    windows.check(what);
-    let (input, output) = (windows.input_len(), windows.count() * windows.channels);
-    let n = dy.len() / output;
-    check_len(what, "dy", dy.len(), n * output);
-    let fill = |dx: &mut [MaybeUninit<f32>]| {
-        let images = dx.par_chunks_mut(input).zip(dy.par_chunks(output));
-        images.enumerate().for_each(|(image, (dx, dy))| {
-            dx.fill(MaybeUninit::new(0.0));
-            // SAFETY: all have just been written.
-            add(image, dy, unsafe { dx.assume_init_mut() });
-        });
-    };
-    // SAFETY: all values of all images are set to zero.
-    unsafe { refill(dx, n * input, fill) };
-}
 
 /// A window, and the pixels in it.
 struct Window {
@@ -163,7 +59,7 @@ fn each_block(windows: Windows, mut visit: impl FnMut(&Window, usize, usize)) {
 }
 
 kernel! {
-    fn largest => largest_body(windows: Windows, x: &[f32], y: &mut [MaybeUninit<f32>])
+    pub(super) fn largest => largest_body(windows: Windows, x: &[f32], y: &mut [MaybeUninit<f32>])
 }
 
 #[inline(always)]
@@ -184,7 +80,7 @@ fn largest_body<S: Simd>(s: S, windows: Windows, x: &[f32], y: &mut [MaybeUninit
 }
 
 kernel! {
-    fn to_largest => to_largest_body(windows: Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32])
+    pub(super) fn to_largest => to_largest_body(windows: Windows, x: &[f32], y: &[f32], dy: &[f32], dx: &mut [f32])
 }
 
 #[inline(always)]
@@ -222,7 +118,7 @@ fn to_largest_body<S: Simd>(
 }
 
 kernel! {
-    fn means => means_body(windows: Windows, x: &[f32], y: &mut [MaybeUninit<f32>])
+    pub(super) fn means => means_body(windows: Windows, x: &[f32], y: &mut [MaybeUninit<f32>])
 }
 
 #[inline(always)]
@@ -244,7 +140,7 @@ fn means_body<S: Simd>(s: S, windows: Windows, x: &[f32], y: &mut [MaybeUninit<f
 }
 
 kernel! {
-    fn to_all => to_all_body(windows: Windows, dy: &[f32], dx: &mut [f32])
+    pub(super) fn to_all => to_all_body(windows: Windows, dy: &[f32], dx: &mut [f32])
 }
 
 #[inline(always)]
