@@ -8,9 +8,8 @@ import nbformat
 import pytest
 from conftest import IMAGE, OWNER, REPOSITORY, Server, command, free_port
 
-# Those that show every kind of output, find the results of sweeps beside them, write files. All others
-# run under `cargo test`.
-NOTEBOOKS = [path for number in ("01", "02", "04", "10") for path in (REPOSITORY / "notebooks").glob(f"{number}-*.ipynb")]
+# Those that find the results of sweeps beside them and write files. A browser runs the first, `cargo test` all.
+NOTEBOOKS = [path for number in ("04", "10") for path in (REPOSITORY / "notebooks").glob(f"{number}-*.ipynb")]
 DEPENDENCY = ':dep fmnist-lib = { path = "../fmnist-lib" }\nuse fmnist_lib::candle_core::{DType, Device, Var};'
 ANYWHERE = DEPENDENCY.replace('path = "../fmnist-lib"', "workspace = true")
 TENSOR = 'let a = Var::ones((2, 3), DType::F32, &Device::Cpu)?; println!("{:?} {}", a.id(), a.sum_all()?);'
