@@ -21,6 +21,5 @@ venv=target/image-test/venv
 [[ -x $venv/bin/pytest ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q -r "$here/requirements.txt"
 notebooks/start.sh setup # one of the tests starts without Docker: it should not wait for a compiler
-# A kernel that never answers fails its test. Compiling cells keeps one core busy: the files of tests are shared
-# by two processes, which have a container each.
-exec "$venv/bin/pytest" --timeout 600 --durations 20 --numprocesses 2 --dist loadfile -p no:cacheprovider -ra "$here" "$@"
+# A kernel that never answers fails its test.
+exec "$venv/bin/pytest" --timeout 600 --durations 20 -p no:cacheprovider -ra "$here" "$@"

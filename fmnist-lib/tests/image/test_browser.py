@@ -40,7 +40,7 @@ def test_open_run_all_look_download(stack, page):
     expect(page.get_by_role("listitem", name=re.compile(f"^Name: {NOTEBOOK}"))).to_be_visible()
     assert page.get_by_role("listitem", name=re.compile("^Name: (kernel|start.sh)")).count() == 0
     page.screenshot(path=SCREENSHOTS / "0-start.png")
-    start.get_by_role("link", name="the report, reproduced").click()
+    start.get_by_role("link", name="the report, reproduced", exact=True).click()
     notebook = page.locator(".jp-NotebookPanel:visible")
     expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
     assert page.get_by_text("Would you like to get notified").count() == 0
