@@ -33,7 +33,7 @@ HINTS = [
      "There is nothing to compile: optimizer, loss and learning rate are settings of `FitConfig`, which `fit` takes."),
     (re.compile("no method named `softmax` found"),
      "A network ends with its scores, without softmax: the loss and `predict` make probabilities of them."),
-    (re.compile("`&(?:str|String)` is not an iterator"),
+    (re.compile(r"`&(?:str|(?:\w+::)*String)` is not an iterator"),
      'Several names are wanted: write one as `["name"]`.'),
     (re.compile("found for enum `Result<|found `(?:&|&mut )?Result<"),
      "The value is still in a `Result`: write `?` behind the call that gives it, as in `build(42)?`."),
@@ -60,8 +60,8 @@ def of(cell, output, killed):
     if died:
         return error("Died", f"the process that runs the cells has ended: {died[2]}", LOST, *cause(died[2], output))
     if text:
-        searched = [(pattern.search(COLOUR.sub("", text)), hint) for pattern, hint in HINTS]
-        hints = ["\n" + found.expand(hint) for found, hint in searched if found]
+        plain = COLOUR.sub("", text)
+        hints = ["\n" + found.expand(hint) for pattern, hint in HINTS if (found := pattern.search(plain))]
         return {"ename": "Error", "evalue": theirs[0]["evalue"],
                 "traceback": as_written(text, cell).split("\n") + hints}
     if not (cell.panicked or cell.left):

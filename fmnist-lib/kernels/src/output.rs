@@ -30,6 +30,13 @@ pub(super) unsafe fn refill<T: Copy>(
     unsafe { out.set_len(len) };
 }
 
+/// Sets all of `values`, and gives them as numbers.
+pub(super) fn filled(values: &mut [MaybeUninit<f32>], value: f32) -> &mut [f32] {
+    values.fill(MaybeUninit::new(value));
+    // SAFETY: all have just been written.
+    unsafe { values.assume_init_mut() }
+}
+
 /// Memory that is overwritten.
 pub(super) fn as_uninit(values: &mut [f32]) -> &mut [MaybeUninit<f32>] {
     // SAFETY: `MaybeUninit<f32>` has the layout of `f32`, and the kernels that get it write only numbers there.

@@ -184,9 +184,9 @@ def test_compose_can_be_told_to_ask(stack):
         stack.up()
 
 
-def test_any_user_may_run_it(served):
+@pytest.mark.parametrize("user", ["1234:1234", "1234"])
+def test_any_user_may_run_it(served, user):
     """One without a name and without a group that the image knows."""
-    user = "1234:1234"
     server, name = served("--IdentityProvider.token=", docker=["--user", user])
     with server.kernel() as kernel:
         kernel.run('std::fs::write("made.txt", "kept")?;').expect()

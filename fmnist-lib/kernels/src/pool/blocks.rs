@@ -1,5 +1,6 @@
 //! Pools window by window, sixteen channels at a time.
 
+use super::{is_largest, larger};
 use crate::Windows;
 use crate::simd::{LANES, Simd, kernel};
 use std::mem::MaybeUninit;
@@ -71,7 +72,7 @@ fn largest_body<S: Simd>(s: S, windows: Windows, x: &[f32], y: &mut [MaybeUninit
         unsafe {
             window.each(|pixel| {
                 let x = s.load_n(x.as_ptr().wrapping_add(pixel + first), lanes);
-                most = s.select(s.or(s.gt(x, most), s.unordered(x, x)), x, most);
+                most = larger(s, most, x);
             });
             let to = y.as_mut_ptr().cast::<f32>();
             s.store_n(to.wrapping_add(window.at + first), most, lanes);
@@ -99,15 +100,12 @@ fn to_largest_body<S: Simd>(
         unsafe {
             let most = s.load_n(y.as_ptr().wrapping_add(window.at + first), lanes);
             let dy = s.load_n(dy.as_ptr().wrapping_add(window.at + first), lanes);
-            let is_nan = s.unordered(most, most);
             // Nothing is left for the maxima behind the first.
             let mut left = s.mask(!0);
             window.each(|pixel| {
                 let at = pixel + first;
                 let x = s.load_n(x.as_ptr().wrapping_add(at), lanes);
-                // Where the maximum is NaN, it is not greater than any pixel.
-                let equal = s.and_not(left, s.gt(most, x));
-                let found = s.and_not(equal, s.and_not(is_nan, s.unordered(x, x)));
+                let found = is_largest(s, left, most, x);
                 left = s.and_not(left, found);
                 let to = dx.as_mut_ptr().wrapping_add(at);
                 let sum = s.add(s.load_n(to, lanes), s.select(found, dy, s.zero()));

@@ -3,8 +3,8 @@
 mod blocks;
 mod rows;
 
-use crate::output::refill;
-use crate::simd::Isa;
+use crate::output::{filled, refill};
+use crate::simd::{Isa, Simd};
 use crate::{Windows, check_len};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -118,11 +118,24 @@ fn back(
     let fill = |dx: &mut [MaybeUninit<f32>]| {
         let images = dx.par_chunks_mut(input).zip(dy.par_chunks(output));
         images.enumerate().for_each(|(image, (dx, dy))| {
-            dx.fill(MaybeUninit::new(0.0));
-            // SAFETY: all have just been written.
-            add(image, dy, unsafe { dx.assume_init_mut() });
+            add(image, dy, filled(dx, 0.0));
         });
     };
     // SAFETY: all values of all images are set to zero.
     unsafe { refill(dx, n * input, fill) };
+}
+
+/// The larger of two numbers, lane by lane. A NaN is larger than any.
+#[inline(always)]
+fn larger<S: Simd>(s: S, most: S::F, x: S::F) -> S::F {
+    s.select(s.or(s.gt(x, most), s.unordered(x, x)), x, most)
+}
+
+/// The lanes of `left` in which `x` is the largest number `most` of its window.
+#[inline(always)]
+fn is_largest<S: Simd>(s: S, left: S::M, most: S::F, x: S::F) -> S::M {
+    // Where the largest is NaN, it is not greater than any number.
+    let equal = s.and_not(left, s.gt(most, x));
+    let no_match = s.and_not(s.unordered(most, most), s.unordered(x, x));
+    s.and_not(equal, no_match)
 }

@@ -67,6 +67,7 @@ class TestErrors(unittest.TestCase):
                            ("no method named `compile` found for struct `Model`", "`FitConfig`"),
                            ("no method named `softmax` found for struct `Dense`", "without softmax"),
                            ("`&str` is not an iterator", '`["name"]`'),
+                           ("`&std::string::String` is not an iterator", '`["name"]`'),
                            ("no method named `fit` found for enum `Result<T, E>`", "write `?`"),
                            ("expected `&mut Model`, found `&mut Result<Model, Error>`", "write `?`")]:
             one = cell(errors=[{"evalue": "", "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))

@@ -1,6 +1,7 @@
 //! The way back: from the gradients of a row of windows to those of the image's rows.
 
 use super::{Tap, image_rows, padded_len, row_len, shares, vectors};
+use crate::pool::is_largest;
 use crate::simd::{Isa, LANES, Simd, kernel};
 use crate::{Windows, scratch};
 
@@ -35,6 +36,7 @@ fn to_largest_body<S: Simd>(
     dx: &mut [f32],
 ) {
     let (len, padded) = (row_len(&windows), padded_len(&windows));
+    assert!([x.len(), dx.len()] == [windows.input_len(); 2] && y.len() == dy.len());
     let (taps, memory) = memory.split_at_mut(padded);
     // Where no pixel of the window has been found to be the largest yet, 1.
     let (left, memory) = memory.split_at_mut(padded);
@@ -55,10 +57,7 @@ fn to_largest_body<S: Simd>(
                         let x = s.load(taps.as_ptr().wrapping_add(at));
                         let to = left.as_mut_ptr().wrapping_add(at);
                         let before = s.load(to);
-                        // Where the maximum is NaN, it is not greater than any pixel.
-                        let equal = s.and_not(s.gt(before, s.zero()), s.gt(most, x));
-                        let is_nan = s.unordered(most, most);
-                        let found = s.and_not(equal, s.and_not(is_nan, s.unordered(x, x)));
+                        let found = is_largest(s, s.gt(before, s.zero()), most, x);
                         s.store_n(to, s.select(found, s.zero(), before), n);
                         let gradient = s.select(found, dy, s.zero());
                         s.store(gradients.as_mut_ptr().wrapping_add(at), gradient);

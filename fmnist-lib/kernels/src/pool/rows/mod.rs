@@ -7,6 +7,8 @@ mod back;
 
 pub(super) use back::{to_all, to_largest};
 
+use super::larger;
+use crate::output::filled;
 use crate::simd::{Isa, LANES, Simd, kernel};
 use crate::{Windows, scratch};
 use std::mem::MaybeUninit;
@@ -65,7 +67,7 @@ impl Tap {
     }
 }
 
-/// Calls `visit` with the rows of an image that row `row` of the windows sees.
+/// The rows of an image that row `row` of the windows sees.
 #[inline(always)]
 fn image_rows(windows: &Windows, row: usize) -> Range<usize> {
     let (down, top) = windows.inside(0, row);
@@ -79,13 +81,6 @@ fn vectors(values: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
     values
         .step_by(LANES)
         .map(move |at| (at, (end - at).min(LANES)))
-}
-
-/// Sets a row of results, and gives it as such.
-fn begin(row: &mut [MaybeUninit<f32>], value: f32) -> &mut [f32] {
-    row.fill(MaybeUninit::new(value));
-    // SAFETY: all have just been written.
-    unsafe { row.assume_init_mut() }
 }
 
 /// Values of a row of results.
@@ -117,10 +112,8 @@ fn largest_body<S: Simd>(
     y: &mut [MaybeUninit<f32>],
 ) {
     for (row, y) in y.chunks_exact_mut(row_len(&windows)).enumerate() {
-        let y = begin(y, f32::NEG_INFINITY);
-        fold(s, &windows, row, x, taps, y, |most, x| {
-            s.select(s.or(s.gt(x, most), s.unordered(x, x)), x, most)
-        });
+        let y = filled(y, f32::NEG_INFINITY);
+        fold(s, &windows, row, x, taps, y, |most, x| larger(s, most, x));
     }
 }
 
@@ -143,7 +136,7 @@ fn means_body<S: Simd>(
 ) {
     let (taps, parts) = memory.split_at_mut(padded_len(&windows));
     for (row, y) in y.chunks_exact_mut(row_len(&windows)).enumerate() {
-        let y = begin(y, 0.0);
+        let y = filled(y, 0.0);
         fold(s, &windows, row, x, taps, y, |sum, x| s.add(sum, x));
         shares(&windows, row, parts);
         for (y, part) in y.iter_mut().zip(&*parts) {
@@ -181,7 +174,7 @@ fn fold<S: Simd>(
     }
 }
 
-/// For each value of a row of results, one over the number of pixels in its window.
+/// Writes, for each value of a row of results, one over the number of pixels in its window.
 fn shares(windows: &Windows, row: usize, parts: &mut [f32]) {
     let rows = image_rows(windows, row).len();
     for (column, parts) in parts[..row_len(windows)]
