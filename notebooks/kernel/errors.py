@@ -35,7 +35,7 @@ HINTS = [
      "A network ends with its scores, without softmax: the loss and `predict` make probabilities of them."),
     (re.compile(r"`&(?:str|(?:\w+::)*String)` is not an iterator"),
      'Several names are wanted: write one as `["name"]`.'),
-    (re.compile("found for enum `Result<|found `(?:&|&mut )?Result<"),
+    (re.compile(r"(?:found for enum|on type|found) `(?:&|&mut )?(?:\w+::)*Result<"),
      "The value is still in a `Result`: write `?` behind the call that gives it, as in `build(42)?`."),
     # Such a text ends behind the cell, so that evcxr does not say where it begins.
     (re.compile("unterminated double quote string"),

@@ -69,6 +69,7 @@ class TestErrors(unittest.TestCase):
                            ("`&str` is not an iterator", '`["name"]`'),
                            ("`&std::string::String` is not an iterator", '`["name"]`'),
                            ("no method named `fit` found for enum `Result<T, E>`", "write `?`"),
+                           ("no field `train` on type `Result<fmnist_lib::TrainTest, fmnist_lib::Error>`", "write `?`"),
                            ("expected `&mut Model`, found `&mut Result<Model, Error>`", "write `?`")]:
             one = cell(errors=[{"evalue": "", "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))
             self.assertIn(hint, "\n".join(errors.of(one, Output(""), False)["traceback"]))

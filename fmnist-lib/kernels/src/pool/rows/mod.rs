@@ -14,9 +14,11 @@ use crate::{Windows, scratch};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Whether this is the faster way. Windows that overlap would add to one pixel from several places.
+/// Whether this is the faster way. Windows that overlap would add to one pixel from several places; eight
+/// channels are half a vector, which AVX2 reads and writes as it is.
 pub(super) fn fit(windows: &Windows) -> bool {
-    windows.channels < LANES && windows.strides[1] >= windows.window[1]
+    let Windows { channels, .. } = *windows;
+    channels < LANES && channels != LANES / 2 && windows.strides[1] >= windows.window[1]
 }
 
 /// One place of a row's windows.
