@@ -16,7 +16,19 @@ RUN apt-get update -q \
     && rm -rf /var/lib/apt/lists/*
 ENV FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo
 
-FROM base AS kernel
+# What the library depends on, compiled for notebooks: a layer that outlives a change of the library.
+FROM base AS packages
+COPY Cargo.toml Cargo.lock /opt/fmnist/
+COPY fmnist-lib/Cargo.toml /opt/fmnist/fmnist-lib/
+COPY fmnist-lib/kernels/Cargo.toml /opt/fmnist/fmnist-lib/kernels/
+COPY notebooks/kernel/places.py notebooks/kernel/crates.py notebooks/kernel/library.py /opt/fmnist/notebooks/kernel/
+RUN cd /opt/fmnist/fmnist-lib && mkdir -p src kernels/src benches/throughput \
+    && touch src/lib.rs kernels/src/lib.rs benches/throughput/main.rs \
+    && python3 -S ../notebooks/kernel/library.py \
+    && find "$FMNIST_CACHE_DIR/kernel/build" -depth -name '*fmnist*' -exec rm -rf {} + \
+    && rm -r src kernels/src benches
+
+FROM packages AS kernel
 COPY --from=evcxr /opt/evcxr /opt/fmnist/cache
 COPY Cargo.toml Cargo.lock /opt/fmnist/
 COPY fmnist-lib /opt/fmnist/fmnist-lib
@@ -25,9 +37,9 @@ COPY notebooks/kernel /opt/fmnist/notebooks/kernel/
 RUN /opt/fmnist/notebooks/start.sh setup
 
 FROM kernel AS files
-# Without the compiler's manual, and without what is never read here of the crates for Windows: Cargo
-# wants to see their manifests.
-RUN rm -rf "$(rustc --print sysroot)/share/doc" \
+# Without the compiler's manual, what the library was compiled from, and what is never read here of the crates
+# for Windows: Cargo wants to see their manifests.
+RUN rm -rf "$(rustc --print sysroot)/share/doc" /opt/fmnist/cache/kernel/build \
     && find /usr/local/cargo/registry/src/*/win* -type f ! -name Cargo.toml ! -name .cargo-ok ! -path '*/src/lib.rs' -delete
 
 FROM debian:bookworm-slim

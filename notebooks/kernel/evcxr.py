@@ -3,12 +3,13 @@
 import ipaddress
 import os
 import secrets
+import sys
 import tempfile
-from pathlib import Path
 
 from jupyter_client.connect import write_connection_file
+from places import KERNEL
 
-START = Path(__file__).resolve().parent.parent / "start.sh"  # `start.sh evcxr CONNECTION_FILE`
+COMMAND = [sys.executable, "-S", str(KERNEL / "live.py")]  # with the connection file behind it
 
 
 def connection():

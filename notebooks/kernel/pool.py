@@ -15,7 +15,9 @@ import signal
 import sys
 
 import evcxr
+import library
 from jupyter_client import AsyncKernelClient
+from places import TEMPLATE
 
 PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
 LAST = 1  # seconds in which the last that a kernel says of a cell comes behind its reply
@@ -42,9 +44,10 @@ class Spare:
     """A kernel that has run the warm-up."""
 
     async def start(self):
+        self.stamp = (TEMPLATE / "stamp").read_text()
         self.folder, path, self.connection = evcxr.connection()
         self.process = await asyncio.create_subprocess_exec(
-            evcxr.START, "evcxr", path, stdin=asyncio.subprocess.PIPE, start_new_session=True)
+            *evcxr.COMMAND, path, stdin=asyncio.subprocess.PIPE, start_new_session=True)
         ends = [asyncio.ensure_future(self.process.wait()), asyncio.ensure_future(self.warm_up(path))]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +102,8 @@ class Pool:
                 spare = await asyncio.wait_for(ready, PATIENCE)
             except Exception as error:
                 print(f"pool.py: no kernel could be made ready: {error!r}", file=sys.stderr)
-        if spare and spare.process.returncode is not None:  # it has died while it waited
+        # It has died while it waited, or has loaded a library that was changed since.
+        if spare and (spare.process.returncode is not None or library.has_changed(spare.stamp)):
             spare.stop()
             spare = None
         if spare:

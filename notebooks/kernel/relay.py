@@ -36,7 +36,7 @@ class Kernel:
             folder = answer["folder"]
         else:
             self.folder, path, info = evcxr.connection()
-            self.own = subprocess.Popen([evcxr.START, "evcxr", path], stdin=subprocess.PIPE)
+            self.own = subprocess.Popen([*evcxr.COMMAND, path], stdin=subprocess.PIPE)
             answer, folder = {"connection": info}, self.folder.name
         self.client = KernelClient()
         self.client.load_connection_info(answer["connection"])

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 import time
@@ -52,16 +51,6 @@ def first_line(source):
     return next(line.strip() for line in source.splitlines() if line.strip())
 
 
-def read_cells(path):
-    """A notebook from a Rust file in which `// %%` lines, with optional tags, start the cells."""
-    nb = nbformat.v4.new_notebook()
-    for chunk in re.split(r"^// %%", path.read_text(), flags=re.MULTILINE)[1:]:
-        tags, source = chunk.split("\n", 1)
-        cell = nbformat.v4.new_code_cell(source.strip(), metadata={"tags": tags.split()})
-        nb.cells.append(cell)
-    return nb
-
-
 def write(nb, path):
     """Writes the notebook so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +65,7 @@ def run(path, options):
     print(f"{path}:", flush=True)
     started = time.monotonic()
     try:
-        nb = read_cells(path) if path.suffix == ".rs" else nbformat.read(path, as_version=4)
+        nb = nbformat.read(path, as_version=4)
         folder = options.cwd or path.parent
         runner = Runner(nb, timeout=options.cell_timeout, resources={"metadata": {"path": str(folder)}})
         runner.execute()

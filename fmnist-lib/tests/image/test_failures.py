@@ -1,5 +1,6 @@
 """What goes wrong on a user's machine: a clear message, and nothing lost."""
 
+import json
 import socket
 import time
 
@@ -67,8 +68,12 @@ def test_the_container_is_killed_in_the_middle_of_an_epoch(stack):
         assert ends[0].count("Some") == 8
 
 
-def test_few_ports_are_free():
+def test_few_ports_are_free(tmp_path):
     """What Jupyter gave to a notebook is not what another kernel takes, nor the other way round."""
     few = ["--sysctl", "net.ipv4.ip_local_port_range=40000 40063"]
-    kernels = ["/opt/fmnist/notebooks/kernel/warm-up.rs"] * 3
-    command("docker", "run", "--rm", *few, IMAGE, "start-notebook.sh", "run", "--cwd", ".", *kernels)
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "execution_count": None, "outputs": [], "source": "1 + 1"}
+    notebook = tmp_path / "notebook.ipynb"
+    notebook.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}))
+    kernels = ["/tmp/notebook.ipynb"] * 3
+    command("docker", "run", "--rm", *few, "-v", f"{notebook}:/tmp/notebook.ipynb:ro", IMAGE, "start-notebook.sh", "run",
+            "--cwd", ".", *kernels)

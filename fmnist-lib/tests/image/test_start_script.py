@@ -75,7 +75,7 @@ def test_a_kernel_that_is_killed_can_be_started_again(server):
 def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
     """The one that is being made ready is stopped half-way; the notebook gets another."""
     pool, = [id for id, line in processes(server).items() if "/pool.py" in line]
-    while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
+    while not (spare := command("pgrep", "-P", pool, "-f", "kernel/live.py", check=False)):
         time.sleep(0.1)
     # Not before it has its copy of the template, which one kernel makes at a time.
     while not command("pgrep", "-g", spare, "evcxr_jupyter", check=False):
@@ -91,7 +91,7 @@ def test_a_notebook_does_not_wait_for_a_kernel_that_hangs(server):
 @pytest.mark.parametrize("fate", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_notebook_does_not_wait_for_a_ready_kernel_that_hangs_or_is_gone(server, fate):
     pool, = [id for id, line in processes(server).items() if "/pool.py" in line]
-    while not (spare := command("pgrep", "-P", pool, "-f", "start.sh evcxr", check=False)):
+    while not (spare := command("pgrep", "-P", pool, "-f", "kernel/live.py", check=False)):
         time.sleep(0.1)
     while not rests(spare):
         pass

@@ -22,8 +22,8 @@ mod home;
 mod idx;
 /// Ctrl-C.
 mod interrupt;
-/// The notebooks' kernel, driven through `start.sh` as a user would.
-mod kernel;
+/// What needs JupyterLab and the notebooks' kernel.
+mod jupyter;
 /// Losses besides cross-entropy, and what trains by them.
 mod losses;
 /// Machines on which little is installed.
@@ -36,8 +36,6 @@ mod model;
 mod modules;
 /// Notebooks written, run and read by the tests.
 mod notebook;
-/// Every notebook, from top to bottom, with few epochs.
-mod notebooks;
 /// Rules by which weights move, against Keras's own.
 mod optimizers;
 /// Pictures of the user's own.
@@ -51,8 +49,6 @@ mod profile;
 mod program;
 /// Fashion-MNIST itself, fetched where the machine lacks it.
 mod real_data;
-/// The server of the notebooks: who may use it.
-mod server;
 /// Networks and inputs that cannot work, and what those that work give.
 mod shapes;
 /// Many runs: found again, shared, interrupted, diverged.

@@ -1,6 +1,7 @@
 //! Notebooks written, run and read by the tests.
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::{fs, process::Command};
 
 /// The folder of the notebooks, and of `start.sh`.
@@ -24,10 +25,7 @@ pub(crate) fn start_sh(arguments: &[&str], paths: &[PathBuf]) -> Outcome {
 
 /// Runs `start.sh ARGUMENTS PATHS` with the kernels in `folder`.
 pub(crate) fn start_sh_in(folder: &Path, arguments: &[&str], paths: &[PathBuf]) -> Outcome {
-    assert!(
-        Command::new("python3").arg("--version").output().is_ok(),
-        "the notebook tests need python3 on the PATH: apt-get install python3 python3-venv"
-    );
+    set_up();
     let output = Command::new(self::folder().join("start.sh"))
         .args(arguments)
         .args(["--cell-timeout", "1800", "--cwd"])
@@ -42,21 +40,27 @@ pub(crate) fn start_sh_in(folder: &Path, arguments: &[&str], paths: &[PathBuf]) 
     }
 }
 
-/// Sets up the kernel, where that has not been done yet.
+/// Sets up JupyterLab and the kernel, where that has not been done yet. What it says goes past the test harness,
+/// which keeps what a test prints: whoever waits for minutes wants to know for what.
 pub(crate) fn set_up() {
-    let output = Command::new(folder().join("start.sh"))
-        .arg("setup")
-        .output()
-        .unwrap();
+    static SET_UP: LazyLock<bool> = LazyLock::new(|| {
+        let python = Command::new("python3").arg("--version").output();
+        assert!(
+            python.is_ok(),
+            "the notebook tests need python3 on the PATH: apt-get install python3 python3-venv"
+        );
+        let mut setup = Command::new(folder().join("start.sh"));
+        setup.arg("setup").status().unwrap().success()
+    });
     assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
+        *SET_UP,
+        "the notebooks could not be set up: start.sh says why, above"
     );
 }
 
 /// Runs the Python tests in `tests/FOLDER` in the notebooks' own environment.
 pub(crate) fn python_tests(tests: &str) {
+    set_up();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(tests);

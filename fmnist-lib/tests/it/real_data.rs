@@ -17,8 +17,9 @@ pub(crate) fn real() -> &'static TrainTest {
             // Written past the test harness, which keeps what a test prints until it has failed.
             let _ = writeln!(
                 io::stderr(),
-                "Some tests need Fashion-MNIST, which is not on this machine. Trying to install Debian's \
-                 package dataset-fashion-mnist (31 MB); elsewhere, the library downloads it."
+                "Some tests need Fashion-MNIST, which is not on this machine (31 MB). Root gets Debian's package \
+                 dataset-fashion-mnist. Anybody else who has not installed it waits for the library, which downloads \
+                 the data into its cache with a program that it compiles there first: about 5 minutes, once."
             );
             // Where that fails, the library downloads, or its message says what to do.
             let _ = Command::new(notebook::folder().join("start.sh"))

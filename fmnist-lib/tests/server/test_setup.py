@@ -1,40 +1,178 @@
-"""What notebooks/kernel/setup.sh writes while others may read it."""
+"""Set-up: what it says, whom it asks for nothing, and what it writes while others may read it."""
 
+import contextlib
+import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-NOTEBOOKS = Path(__file__).resolve().parents[3] / "notebooks"
-SCRIPT = """
-set -euo pipefail
-. "$NOTEBOOKS/kernel/setup.sh"
-find_evcxr() { echo false; }
-setup_kernelspec
-"""
+import build
+import library
+import live
+import set_up
+
+KERNEL = Path(set_up.__file__).parent
+START = KERNEL.parent / "start.sh"
+
+
+class Machine(unittest.TestCase):
+    """A machine on whose PATH there is nothing but shell scripts."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = Path(folder.name)
+        self.home.chmod(0o755)
+        self.path = self.home / "path"
+        self.path.mkdir()
+        for program in ("dirname", "readlink"):
+            (self.path / program).symlink_to(f"/usr/bin/{program}")
+
+    def has(self, *names):
+        for name in names:
+            program = self.path / name
+            program.write_text(f"#!/bin/sh\necho {name} \"$@\" >>{self.home}/called\n")
+            program.chmod(0o755)
+
+    def has_python(self):
+        (self.path / "python3").symlink_to(sys.executable)
+
+    def start(self, *arguments, user=None):
+        environment = {"PATH": str(self.path), "HOME": str(self.home), "FMNIST_CACHE_DIR": str(self.home / "cache"),
+                       "PYTHONDONTWRITEBYTECODE": "1"}
+        result = subprocess.run(["/bin/sh", START, *arguments], env=environment, text=True, capture_output=True, user=user,
+                                check=False)
+        self.assertNotIn("Traceback", result.stderr)
+        return result
+
+    def test_without_python(self):
+        result = self.start("setup")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("python3 is missing: install Python 3.10 or newer", result.stderr)
+
+    def test_without_rust(self):
+        self.has_python()
+        self.assertIn("cargo is missing: install Rust from https://rustup.rs", self.start("setup").stderr)
+
+    def test_each_distribution_calls_a_compiler_by_another_name(self):
+        self.has_python()
+        self.has("cargo", "rustc")
+        for manager, words in [("apt-get", "sudo apt-get install build-essential"), ("dnf", "sudo dnf install gcc"),
+                               ("pacman", "sudo pacman -S base-devel"), ("zypper", "sudo zypper install gcc"),
+                               ("brew", "xcode-select --install")]:
+            with self.subTest(manager):
+                self.has(manager)
+                self.assertIn(words, self.start("setup").stderr)
+                (self.path / manager).unlink()
+        self.assertFalse((self.home / "called").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can try what another user would get")
+    def test_nobody_but_root_installs_packages_and_nobody_uses_sudo(self):
+        self.has_python()
+        self.has("apt-get", "sudo")
+        (self.home / "called").touch()
+        (self.home / "called").chmod(0o666)
+        if not set_up.DATASET.is_dir():
+            result = self.start("data", user=65534)
+            self.assertIn("only root can install packages: sudo apt-get install dataset-fashion-mnist", result.stderr)
+        check = "import packages; print(packages.apt_install('something'))"
+        environment = {"PATH": str(self.path), "PYTHONPATH": str(KERNEL), "HOME": str(self.home)}
+        for user, answer, called in [(65534, "False", ""), (0, "True", "apt-get update -q\napt-get install -qy --no-inst")]:
+            result = subprocess.run([sys.executable, "-B", "-c", check], env=environment, user=user, text=True,
+                                    capture_output=True, check=True)
+            self.assertEqual(result.stdout.strip(), answer)
+            self.assertTrue((self.home / "called").read_text().startswith(called))
+            self.assertEqual((self.home / "called").read_text() == "", called == "")
+
+    def test_an_unknown_command(self):
+        self.has_python()
+        result = self.start("srve")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn('unknown command "srve"', result.stderr)
+        self.assertIn("notebooks/start.sh run", result.stderr)
+
+
+class Steps(unittest.TestCase):
+    def test_all_that_is_missing_is_told_before_the_first_is_made(self):
+        made, told = [], io.StringIO()
+        step = lambda name, done: set_up.Step(name, f"{name} minutes", lambda: done, lambda: made.append(told.getvalue()))
+        with tempfile.TemporaryDirectory() as cache, mock.patch.object(set_up, "CACHE", Path(cache)):
+            with contextlib.redirect_stderr(told):
+                set_up.do([step("one", False), step("two", True), step("three", False)])
+            self.assertIn(cache, made[0])
+        self.assertEqual(len(made), 2)
+        self.assertIn("one, one minutes", made[0])
+        self.assertIn("three, three minutes", made[0])
+        self.assertNotIn("two", told.getvalue())
 
 
 class Kernelspec(unittest.TestCase):
     def test_a_reader_gets_the_old_one_or_the_new_one_whole(self):
-        with tempfile.TemporaryDirectory() as cache:
-            venv = Path(cache, "venv")
-            folder = venv / "share" / "jupyter" / "kernels" / "rust"
+        with tempfile.TemporaryDirectory() as cache, mock.patch.object(set_up, "VENV", Path(cache)):
+            folder = Path(cache, "share", "jupyter", "kernels", "rust")
             folder.mkdir(parents=True)
-            (venv / "bin").mkdir()
-            (venv / "bin" / "python").symlink_to(sys.executable)
             (folder / "logo-64x64.png").touch()
             spec = folder / "kernel.json"
             spec.write_text("the old one")
             with spec.open() as reader:
-                environment = {"PATH": "/usr/bin:/bin", "NOTEBOOKS": NOTEBOOKS, "CACHE": cache}
-                subprocess.run(["bash", "-c", SCRIPT], env=environment, check=True)
+                set_up.write_kernelspec()
                 self.assertEqual(reader.read(), "the old one")
-            self.assertEqual(json.loads(spec.read_text())["argv"], [f"{NOTEBOOKS}/start.sh", "kernel", "{connection_file}"])
-            settings = venv / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
-            self.assertEqual(json.loads(settings.read_text()), json.loads((NOTEBOOKS / "kernel" / "lab.json").read_text()))
+            self.assertEqual(json.loads(spec.read_text())["argv"][1:], [str(KERNEL / "relay.py"), "{connection_file}"])
+            settings = Path(cache, "share", "jupyter", "lab", "settings", "overrides.json")
+            self.assertEqual(settings.read_text(), (KERNEL / "lab.json").read_text())
             self.assertEqual(sorted(path.name for path in folder.iterdir()), ["kernel.json", "logo-64x64.png"])
+
+
+class Dependencies(unittest.TestCase):
+    """Which line of a manifest names the library that lies compiled."""
+
+    def test_the_library_of_this_checkout_without_more(self):
+        for line in ['fmnist-lib = { path = "/somewhere" }', 'fmnist-lib = {workspace = true}',
+                     'fmnist-lib={path="../fmnist-lib"}']:
+            self.assertEqual(build.OURS.sub("", f'[dependencies]\nrand = "1"\n{line}\n'), '[dependencies]\nrand = "1"\n\n')
+        for line in ['fmnist-lib = { path = "/somewhere", features = ["x"] }', 'fmnist-lib = "1"',
+                     'fmnist-lib-more = { workspace = true }']:
+            self.assertIsNone(build.OURS.search(f"[dependencies]\n{line}\n"), line)
+
+    def test_another_checkout_is_compiled(self):
+        self.assertFalse(build.is_ready("/somewhere/else/fmnist-lib"))
+
+
+class Stamp(unittest.TestCase):
+    def test_every_source_counts(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for name in ("Cargo.toml", "Cargo.lock", "fmnist-lib/Cargo.toml", "fmnist-lib/kernels/Cargo.toml",
+                         "fmnist-lib/src/nn/dense.rs", "fmnist-lib/kernels/src/gemm.rs"):
+                path = root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(name)
+            with mock.patch.object(library, "ROOT", root), mock.patch.object(library, "LIBRARY", root / "fmnist-lib"):
+                stamps = {library.sources_stamp()}
+                for path in library.sources():
+                    path.write_text("changed")
+                    stamps.add(library.sources_stamp())
+                self.assertEqual(len(stamps), 7)
+
+
+class Template(unittest.TestCase):
+    def test_a_kernels_copy_outlives_a_new_template(self):
+        with tempfile.TemporaryDirectory() as folder:
+            template, copy = Path(folder, "template"), Path(folder, "live")
+            (template / "library").mkdir(parents=True)
+            (template / "library" / "libfmnist_lib.so").write_text("old")
+            (template / "Cargo.toml").write_text("old")
+            live.copy_template(template, copy)
+            (template / "Cargo.toml").write_text("new")
+            (template / "library" / "libfmnist_lib.so").unlink()
+            (template / "library" / "libfmnist_lib.so").write_text("new")
+            self.assertEqual((copy / "library" / "libfmnist_lib.so").read_text(), "old")
+            self.assertEqual((copy / "Cargo.toml").read_text(), "old")
 
 
 if __name__ == "__main__":

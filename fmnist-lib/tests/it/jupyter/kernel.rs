@@ -1,6 +1,6 @@
 //! The notebooks' Rust kernel, driven through `notebooks/start.sh run` as a user would: what its
 //! set-up promises about Candle, and that a failing cell is never taken for a good one.
-use crate::notebook::{self, Notebook, set_up, start_sh, start_sh_in};
+use crate::notebook::{self, Notebook, start_sh, start_sh_in};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -92,7 +92,6 @@ fn the_relay_reads_streams_and_sources() {
 /// What cells print, show, ask and define, and a kernel that is treated badly.
 #[test]
 fn cells_do_what_their_reader_expects() {
-    set_up();
     notebook::python_tests("kernel");
 }
 

@@ -1,0 +1,117 @@
+"""What cargo does where it has to look for itself: build.py build|check ARGUMENT..., in the package of the cells.
+
+The library is there already (library.py): Cargo gets the manifest without it, and compiles what else the notebook
+has added, here; kernel/rustc then gives the library to the compiler of the cell. A library that the user has changed
+since is compiled again, once for all kernels, unless this kernel has it loaded already.
+
+What cargo came to is kept in target/cell: kernel/cargo repeats it while only the cell changes.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import added
+import library
+from notice import Notice
+from places import KERNEL, LIBRARY, TEMPLATE
+
+CARGO = os.environ["FMNIST_CARGO"]
+READY = Path("../library")  # from the package of the cells
+MANIFEST = Path("Cargo.toml")
+RECIPE = Path("target/cell")
+OURS = re.compile(r'^fmnist-lib\s*=\s*\{\s*(?:path\s*=\s*"(?P<path>[^"]*)"|workspace\s*=\s*true)\s*\}\s*$', re.MULTILINE)
+COMPILING = re.compile(r"\s*Compiling (\S+) v")
+
+
+def main():
+    command, *arguments = sys.argv[1:]
+    manifest = MANIFEST.read_text()
+    ours = OURS.search(manifest)
+    environment = dict(os.environ)
+    if ours and is_ready(ours["path"]):
+        environment |= {"RUSTC_WORKSPACE_WRAPPER": str(KERNEL / "rustc"), "FMNIST_LIBRARY": os.path.abspath(READY)}
+        MANIFEST.write_text(OURS.sub("", manifest))
+    added.take(MANIFEST.read_text())
+    try:
+        status = build(arguments, environment, manifest) if command == "build" else run([command, *arguments], environment)
+    except KeyboardInterrupt:  # Stop, which ends Cargo and the compiler as well
+        status = 130
+    finally:
+        MANIFEST.write_text(manifest)
+    sys.exit(status)
+
+
+def is_ready(path):
+    """Whether what the notebook names is the library of this checkout: as it is now, or as this kernel has loaded it."""
+    if path is not None and Path(path).resolve() != LIBRARY.resolve():
+        return False
+    loaded = Path("../loaded")
+    if not loaded.exists() and library.has_changed(Path("../stamp").read_text()):
+        take_anew()
+    loaded.touch()
+    return True
+
+
+def take_anew():
+    """The library has changed since it was compiled for notebooks."""
+    outside = json.loads(Path("../outside.json").read_text())
+    with Notice() as notice:
+        notice.show("fmnist-lib has changed: compiling it for notebooks, about a minute")
+        subprocess.run(["python3", "-S", KERNEL / "set_up.py"], env=outside, check=True, stdout=sys.stderr)
+    shutil.rmtree(READY)
+    shutil.copytree(TEMPLATE / "library", READY, copy_function=os.link)
+    shutil.copy(TEMPLATE / "stamp", "../stamp")
+
+
+def run(arguments, environment):
+    return subprocess.run([CARGO, *arguments], env=environment, check=False).returncode
+
+
+def build(arguments, environment, manifest):
+    """Builds, says which packages are compiled as they are, and keeps the compiler's command."""
+    shutil.rmtree(RECIPE, ignore_errors=True)
+    command, crates = None, []
+    with tempfile.TemporaryFile("w+") as messages, Notice() as notice:
+        cargo = subprocess.Popen([CARGO, "build", *arguments, "-vv"], env=environment, text=True, errors="replace",
+                                 stdout=messages, stderr=subprocess.PIPE)
+        for line in cargo.stderr:
+            if line.lstrip().startswith("Running `"):
+                command = line.strip().removeprefix("Running `").removesuffix("`") if "--crate-name ctx " in line else command
+            elif not line.startswith("["):  # what build scripts print
+                print(line, end="", file=sys.stderr, flush=True)
+            compiling = COMPILING.match(line)
+            if compiling and compiling[1] != "ctx":
+                crates.append(compiling[1])
+                notice.show(f"compiling for this notebook, {len(crates)} crates so far: {compiling[1]}")
+        cargo.wait()
+        if crates and cargo.returncode == 0:
+            notice.end(f"compiled for this notebook: {', '.join(crates)}")
+            added.keep()
+        messages.seek(0)
+        artifact = None
+        for line in messages:
+            sys.stdout.write(line)
+            if '"reason":"compiler-artifact"' in line and '"name":"ctx"' in line:
+                artifact = line
+    if cargo.returncode == 0 and command and artifact:
+        keep(command, artifact, environment.get("FMNIST_LIBRARY"), manifest)
+    return cargo.returncode
+
+
+def keep(command, artifact, ready, manifest):
+    RECIPE.mkdir(parents=True)
+    (RECIPE / "Cargo.toml").write_text(manifest)
+    (RECIPE / "artifact").write_text(artifact)
+    (RECIPE / "library").write_text(json.loads(artifact)["filenames"][0])
+    # Last: without it, there is no recipe.
+    (RECIPE / "rustc").write_text((f"export FMNIST_LIBRARY='{ready}'\n" if ready else "") + command + "\n")
+
+
+if __name__ == "__main__":
+    main()
