@@ -1,10 +1,10 @@
 """What cargo does where it has to look for itself: build.py build|check ARGUMENT..., in the package of the cells.
 
 The library is there already (library.py): Cargo gets the manifest without it, and compiles what else the notebook
-has added, here; kernel/rustc then gives the library to the compiler of the cell. A library that the user has changed
+has added, here; compile.py then gives the library to the compiler of the cell. A library that the user has changed
 since is compiled again, once for all kernels, unless this kernel has it loaded already.
 
-What cargo came to is kept in target/cell: kernel/cargo repeats it while only the cell changes.
+What Cargo came to (compile.py) is kept in target/cell: kernel/cargo repeats it while only the cell changes.
 """
 
 import json
@@ -21,7 +21,6 @@ import library
 from notice import Notice
 from places import KERNEL, LIBRARY, TEMPLATE
 
-CARGO = os.environ["FMNIST_CARGO"]
 READY = Path("../library")  # from the package of the cells
 MANIFEST = Path("Cargo.toml")
 RECIPE = Path("target/cell")
@@ -33,9 +32,10 @@ def main():
     command, *arguments = sys.argv[1:]
     manifest = MANIFEST.read_text()
     ours = OURS.search(manifest)
-    environment = dict(os.environ)
+    environment = os.environ | {"RUSTC_WORKSPACE_WRAPPER": str(KERNEL / "rustc"), "FMNIST_LIBRARY": "",
+                                "FMNIST_RECIPE": os.path.abspath(RECIPE)}
     if ours and is_ready(ours["path"]):
-        environment |= {"RUSTC_WORKSPACE_WRAPPER": str(KERNEL / "rustc"), "FMNIST_LIBRARY": os.path.abspath(READY)}
+        environment["FMNIST_LIBRARY"] = os.path.abspath(READY)
         MANIFEST.write_text(OURS.sub("", manifest))
     added.take(MANIFEST.read_text())
     try:
@@ -70,21 +70,18 @@ def take_anew():
 
 
 def run(arguments, environment):
-    return subprocess.run([CARGO, *arguments], env=environment, check=False).returncode
+    return subprocess.run([os.environ["FMNIST_CARGO"], *arguments], env=environment, check=False).returncode
 
 
 def build(arguments, environment, manifest):
-    """Builds, says which packages are compiled as they are, and keeps the compiler's command."""
+    """Builds, says which packages are compiled as they are, and keeps what a build of the same manifest comes to."""
     shutil.rmtree(RECIPE, ignore_errors=True)
-    command, crates = None, []
+    crates = []
     with tempfile.TemporaryFile("w+") as messages, Notice() as notice:
-        cargo = subprocess.Popen([CARGO, "build", *arguments, "-vv"], env=environment, text=True, errors="replace",
-                                 stdout=messages, stderr=subprocess.PIPE)
+        cargo = subprocess.Popen([os.environ["FMNIST_CARGO"], "build", *arguments], env=environment, text=True,
+                                 errors="replace", stdout=messages, stderr=subprocess.PIPE)
         for line in cargo.stderr:
-            if line.lstrip().startswith("Running `"):
-                command = line.strip().removeprefix("Running `").removesuffix("`") if "--crate-name ctx " in line else command
-            elif not line.startswith("["):  # what build scripts print
-                print(line, end="", file=sys.stderr, flush=True)
+            print(line, end="", file=sys.stderr, flush=True)
             compiling = COMPILING.match(line)
             if compiling and compiling[1] != "ctx":
                 crates.append(compiling[1])
@@ -99,18 +96,11 @@ def build(arguments, environment, manifest):
             sys.stdout.write(line)
             if '"reason":"compiler-artifact"' in line and '"name":"ctx"' in line:
                 artifact = line
-    if cargo.returncode == 0 and command and artifact:
-        keep(command, artifact, environment.get("FMNIST_LIBRARY"), manifest)
+    if cargo.returncode == 0 and artifact and (RECIPE / "rustc").exists():
+        (RECIPE / "artifact").write_text(artifact)
+        (RECIPE / "library").write_text(json.loads(artifact)["filenames"][0])
+        (RECIPE / "Cargo.toml").write_text(manifest)  # last: without it, there is no recipe
     return cargo.returncode
-
-
-def keep(command, artifact, ready, manifest):
-    RECIPE.mkdir(parents=True)
-    (RECIPE / "Cargo.toml").write_text(manifest)
-    (RECIPE / "artifact").write_text(artifact)
-    (RECIPE / "library").write_text(json.loads(artifact)["filenames"][0])
-    # Last: without it, there is no recipe.
-    (RECIPE / "rustc").write_text((f"export FMNIST_LIBRARY='{ready}'\n" if ready else "") + command + "\n")
 
 
 if __name__ == "__main__":

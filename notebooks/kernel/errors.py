@@ -15,8 +15,8 @@ BACKTRACE = re.compile(r"^ +\d+: .*\n?|^ +at .*\n?", re.MULTILINE)  # of an erro
 DIED = re.compile(r"(.*?)Subprocess terminated with status: (.*)", re.DOTALL)
 LOST = "All variables are lost. Functions and types are kept: run the cells that make the variables again."
 REDEFINED = re.compile(r"The type of the variable (\S+) was redefined, so was lost\.")
-OTHER_TYPES = (r"The variable \1 is lost: with one dependency more, the types that a notebook defines are other types to the "
-               r"compiler. Load all dependencies in the first cell. (The first `.await` loads one as well.)")
+OTHER_TYPES = (r"The variable \1 is lost: the new dependency changes the features or the version of a crate that was there "
+               r"before, and with it the types of this notebook. Load both in the first cell.")
 LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace = true }"
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",

@@ -3,14 +3,22 @@
 import tempfile
 import time
 import unittest
+from pathlib import Path
 
 from kernel import Kernel
 
 LOAD = """:dep fmnist-lib = { workspace = true }
 use fmnist_lib::*;
-use fmnist_lib::candle_core::{DType, Device, Tensor};
+use fmnist_lib::candle_core::{DType, Device, Tensor, Var};
 use std::io::Write;
 let data = Dataset::new((0..100 * PIXELS).map(|i| (i % 251) as u8).collect(), (0..100).map(|i| i % 10).collect())?;"""
+FIGURE = """:dep plotters = { version = "0.3", default-features = false, features = ["evcxr", "all_series"] }
+use plotters::prelude::*;
+evcxr_figure((320, 240), |root| {
+    let mut chart = ChartBuilder::on(&root).build_cartesian_2d(0f32..1f32, 0f32..1f32)?;
+    chart.draw_series(LineSeries::new((0..10).map(|x| (x as f32 / 10.0, 0.5)), &RED))?;
+    Ok(())
+})"""
 ALIVE = 'println!("{} images", data.len());'
 
 
@@ -257,11 +265,38 @@ class TestSource(KernelTest):
         result = self.run_cell("// one\nstruct Two;\nimpl Two { fn three() {} }\nlet four: u8 = \"five\";")
         self.assertIn("4 │", result.error)
 
+    def test_variables_outlive_new_dependencies(self):
+        self.run_cell("struct Own(u8);\nlet own = Own(1);\nlet tensor = Var::zeros(2, DType::F32, &Device::Cpu)?;").expect()
+        self.run_cell(':dep itoa = "1"').expect()
+        self.run_cell(FIGURE).expect()  # with other features of a crate than the library has it with
+        shown = self.run_cell('println!("{} {:?}", own.0, tensor.id());').expect().stdout
+        self.assertTrue(shown.startswith("1 TensorId"), shown)
+        later = self.run_cell('let later = Var::zeros(2, DType::F32, &Device::Cpu)?; println!("{:?}", later.id());').expect()
+        self.assertNotEqual(later.stdout.split()[-1], shown.split()[-1])
+
+    def test_figures_of_plotters_itself(self):
+        self.assertIn("<svg", self.run_cell(FIGURE).expect().value["text/html"])
+
+    def test_what_is_compiled_for_a_notebook_is_named(self):
+        result = self.run_cell(':dep fmnist-nothing = { path = "NOTHING" }'.replace("NOTHING", self.crate("nothing")))
+        self.assertIn("compiled for this notebook: fmnist-nothing (", result.expect().live[-1][1]["text/plain"])
+        self.assertEqual(len({id for id, _ in result.live}), 1)
+
+    def crate(self, name):
+        """A crate of the user's own, without anything in it."""
+        folder = Path(self.folder.name, name)
+        (folder / "src").mkdir(parents=True)
+        (folder / "src" / "lib.rs").touch()
+        (folder / "Cargo.toml").write_text(f'[package]\nname = "fmnist-{name}"\nversion = "1.0.0"\nedition = "2024"\n\n'
+                                           "[features]\nmore = []\n")
+        return str(folder)
+
     def test_a_variable_that_a_dependency_costs(self):
-        for number, cells in enumerate([[":dep itoa = \"1\"\nprintln!(\"loaded\");"], [":dep ryu = \"1\"", "println!(\"loaded\");"]]):
-            self.run_cell(f"struct Own{number}(u8);\nlet own{number} = Own{number}(1);").expect()
-            said = "".join(self.run_cell(code).stderr for code in cells)
-            self.assertIn(f"The variable own{number} is lost: with one dependency more", said)
+        path = self.crate("features")
+        self.run_cell(f':dep fmnist-features = {{ path = "{path}" }}').expect()
+        self.run_cell("struct Lost(u8);\nlet lost = Lost(1);").expect()
+        said = self.run_cell(f':dep fmnist-features = {{ path = "{path}", features = ["more"] }}\nprintln!("loaded");').stderr
+        self.assertIn("The variable lost is lost: the new dependency changes", said)
 
     def test_our_names_appear_nowhere(self):
         self.run_cell("struct Named;\nimpl Named { fn name() -> u8 { 1 } }\nlet name = Named::name();").expect()
