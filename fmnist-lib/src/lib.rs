@@ -88,7 +88,7 @@ pub use nn::{
     Dropout, Flatten, GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape,
     Step, UpSampling2d, Weight, ZeroPadding2d,
 };
-pub use notebook::ShowTensor;
+pub use notebook::Show;
 pub use optim::{
     Adadelta, Adagrad, Adam, AnyOptimizer, Clip, Nadam, Optimizer, RmsProp, Sgd, Update,
 };

@@ -40,7 +40,7 @@ def generation(command, file):
 
 def keep(command, recipe):
     recipe.mkdir(parents=True, exist_ok=True)
-    told = {name: value for name, value in os.environ.items() if name.startswith("CARGO_")}
+    told = {name: value for name, value in os.environ.items() if name.startswith("CARGO_") and name != "CARGO_MAKEFLAGS"}
     settings = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items())
     (recipe / "rustc").write_text(f"{settings}exec {shlex.join(command)}\n")
 

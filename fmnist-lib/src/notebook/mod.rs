@@ -3,8 +3,9 @@
 //!
 //! evcxr calls `evcxr_display` for the value of a cell, where it has such a method.
 
+mod show;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
-use candle_core::Tensor;
 
 use crate::data::{Dataset, Shape, TrainTest};
 use crate::error::Result;
@@ -18,6 +19,8 @@ use crate::support::display::emit;
 use crate::support::table::{Table, counted, escape, plural};
 use crate::sweep::SweepResults;
 use crate::train::Run;
+
+pub use show::Show;
 
 impl Figure {
     /// Shows the figure as the value of a notebook cell.
@@ -222,18 +225,6 @@ fn show_images(parts: &[(&str, &Dataset)]) {
         ("text/html", &format!("<p>{text}</p>{}", table.to_html())),
         ("text/plain", &text),
     ]);
-}
-
-/// Lets a tensor show itself when a notebook cell ends with its name; `use fmnist_lib::*` is enough.
-pub trait ShowTensor {
-    /// Shows values, shape and type as the value of a notebook cell.
-    fn evcxr_display(&self);
-}
-
-impl ShowTensor for Tensor {
-    fn evcxr_display(&self) {
-        emit(&[("text/plain", &self.to_string())]);
-    }
 }
 
 #[cfg(test)]
