@@ -153,7 +153,11 @@ impl History {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_csv(path.as_ref(), self.epochs.iter())
+        self.write_rows(path.as_ref())
+    }
+
+    fn write_rows(&self, path: &Path) -> Result<()> {
+        write_csv(path, self.epochs.iter())
     }
 }
 

@@ -50,7 +50,10 @@ impl Cifar10 {
     /// # Errors
     /// [`Error::Io`] when a file cannot be read, [`Error::Data`] when it is not one of CIFAR-10.
     pub fn load_from(folder: impl AsRef<Path>) -> Result<TrainTest> {
-        let folder = folder.as_ref();
+        Self::read_folder(folder.as_ref())
+    }
+
+    fn read_folder(folder: &Path) -> Result<TrainTest> {
         must_be_there(folder)?;
         let train = (1..=5).map(|part| format!("data_batch_{part}.bin"));
         Ok(TrainTest {
@@ -85,11 +88,15 @@ impl Emnist {
     /// # Errors
     /// As for [`Mnist::load_from`].
     pub fn load_from(self, folder: impl AsRef<Path>) -> Result<TrainTest> {
+        self.read_folder(folder.as_ref())
+    }
+
+    fn read_folder(self, folder: &Path) -> Result<TrainTest> {
         let sets = ["train-", "test-"].map(|set| format!("emnist-{}-{set}", self.name()));
         let sets = [&sets[0], &sets[1]].map(String::as_str);
         let unused = (self == Self::Letters).then_some('-');
         let names = unused.into_iter().chain(self.class_names());
-        let lying = load(folder.as_ref(), sets, names)?;
+        let lying = load(folder, sets, names)?;
         Ok(TrainTest {
             train: self.upright(&lying.train)?,
             test: self.upright(&lying.test)?,

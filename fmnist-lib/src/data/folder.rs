@@ -39,7 +39,10 @@ impl Dataset {
     /// picture, or a file is none; [`Error::Invalid`] for other channels than 1 or 3, sides of 0 or above
     /// 4096, or more than 256 classes.
     pub fn from_folder(folder: impl AsRef<Path>, shape: [usize; 3]) -> Result<Self> {
-        let folder = folder.as_ref();
+        Self::read_folder(folder.as_ref(), shape)
+    }
+
+    fn read_folder(folder: &Path, shape: [usize; 3]) -> Result<Self> {
         must_be_there(folder)?;
         if ![1, 3].contains(&shape[2]) {
             return Err(Error::Invalid(format!(

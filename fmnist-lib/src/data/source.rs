@@ -57,7 +57,10 @@ impl FashionMnist {
     /// # Errors
     /// When a file is missing, damaged, or not Fashion-MNIST.
     pub fn load_from(folder: impl AsRef<Path>) -> Result<TrainTest> {
-        let folder = folder.as_ref();
+        Self::read_folder(folder.as_ref())
+    }
+
+    fn read_folder(folder: &Path) -> Result<TrainTest> {
         must_be_there(folder)?;
         // Decompressing the training images takes most of the time.
         let (train_images, rest) = rayon::join(

@@ -29,6 +29,11 @@ impl Model {
     /// # Errors
     /// When the file cannot be written; what was there before then stays.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.write_to(path.as_ref())
+    }
+
+    // Here and elsewhere: what is generic is compiled in the cell of a notebook that calls it.
+    fn write_to(&self, path: &Path) -> Result<()> {
         let (optimizer, log) = (&self.optimizer, &self.log);
         let mut tensors = self.weights();
         for (weight, state) in self.weights.iter().zip(&optimizer.of_weights) {
@@ -62,7 +67,6 @@ impl Model {
         if serde_json::to_string(&metadata.spec).is_err() {
             metadata.spec = None;
         }
-        let path = path.as_ref();
         let json = serde_json::to_string(&metadata).map_err(|error| refused(path, error))?;
         write(
             path,
@@ -87,7 +91,10 @@ impl Model {
     ///
     /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::read_from(path.as_ref())
+    }
+
+    fn read_from(path: &Path) -> Result<Self> {
         let bytes = read(path)?;
         let spec = metadata(path, &bytes)?.spec.ok_or_else(|| {
             refused(
@@ -109,7 +116,10 @@ impl Model {
     ///
     /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn restore(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.restore_file(path.as_ref())
+    }
+
+    fn restore_file(&mut self, path: &Path) -> Result<()> {
         self.restore_from(path, &read(path)?)
     }
 
@@ -121,7 +131,10 @@ impl Model {
     ///
     /// [`Error::Checkpoint`]: crate::Error::Checkpoint
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.read_weights(path.as_ref())
+    }
+
+    fn read_weights(&mut self, path: &Path) -> Result<()> {
         let bytes = read(path)?;
         let weights = self.tensors(path, &parse(path, &bytes)?, "")?;
         self.set_weights(&weights)

@@ -179,11 +179,15 @@ impl Model {
 
     /// For each layer, whether it is one of these.
     pub(super) fn named(&self, names: impl IntoIterator<Item: AsRef<str>>) -> Result<Vec<bool>> {
+        let names: Vec<String> = names.into_iter().map(|name| name.as_ref().into()).collect();
+        self.have_names(&names)
+    }
+
+    fn have_names(&self, names: &[String]) -> Result<Vec<bool>> {
         let placed = self.spec.place()?;
         let mut found = vec![false; placed.len()];
         for name in names {
-            let name = name.as_ref();
-            let Some(at) = placed.iter().position(|layer| layer.name == name) else {
+            let Some(at) = placed.iter().position(|layer| layer.name == *name) else {
                 let names: Vec<&str> = placed.iter().map(|layer| layer.name.as_str()).collect();
                 return Err(Error::Invalid(format!(
                     "model {} has no layer {name:?}; its layers are {}",

@@ -39,7 +39,10 @@ impl Figure {
     /// When the extension is neither `.svg` nor `.png`, the folder does not exist, or writing
     /// fails.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
+        self.write_to(path.as_ref())
+    }
+
+    fn write_to(&self, path: &Path) -> Result<()> {
         let extension = path.extension().map(|it| it.to_ascii_lowercase());
         let bytes = match extension.as_ref().and_then(|it| it.to_str()) {
             Some("svg") => self.to_svg()?.into_bytes(),

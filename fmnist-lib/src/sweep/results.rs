@@ -115,7 +115,11 @@ impl SweepResults {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_csv(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_csv(path.as_ref(), self.runs.iter().map(Row::of))
+        self.write_rows(path.as_ref())
+    }
+
+    fn write_rows(&self, path: &Path) -> Result<()> {
+        write_csv(path, self.runs.iter().map(Row::of))
     }
 
     fn table(&self) -> Table {
