@@ -43,9 +43,8 @@
 //! has no such type: write a `fn` instead, or put the closure and what uses it between braces.
 //! Every type of this crate can be written down, and so can a [`Result`] of them.
 //!
-//! In a notebook, use Candle only as [`candle_core`] and [`candle_nn`] from here. A `:dep` on Candle
-//! of your own would be a second copy, whose tensors get the same ids as ours: gradients would be
-//! mixed up without a word.
+//! In a notebook, use Candle as [`candle_core`] and [`candle_nn`] from here. Of a second one, each cell would have its
+//! own copy, whose tensors have the same ids: gradients would be mixed up without a word. The kernel refuses a `:dep` on it.
 
 #![forbid(unsafe_code)]
 

@@ -25,6 +25,9 @@ READY = Path("../library")  # from the package of the cells
 MANIFEST = Path("Cargo.toml")
 RECIPE = Path("target/cell")
 OURS = re.compile(r'^fmnist-lib\s*=\s*\{\s*(?:path\s*=\s*"(?P<path>[^"]*)"|workspace\s*=\s*true)\s*\}\s*$', re.MULTILINE)
+CANDLE = re.compile(r"^candle-(core|nn)\b", re.MULTILINE)
+SECOND_CANDLE = ("error: each cell would have a copy of Candle of its own, whose tensors have the same ids: gradients would be "
+                 "mixed up. Use fmnist_lib::candle_core and fmnist_lib::candle_nn, which need no :dep")
 COMPILING = re.compile(r"\s*Compiling (\S+) v")
 
 
@@ -32,6 +35,8 @@ def main():
     command, *arguments = sys.argv[1:]
     manifest = MANIFEST.read_text()
     ours = OURS.search(manifest)
+    if ours and CANDLE.search(manifest):
+        sys.exit(SECOND_CANDLE)
     environment = os.environ | {"RUSTC_WORKSPACE_WRAPPER": str(KERNEL / "rustc"), "FMNIST_LIBRARY": "",
                                 "FMNIST_RECIPE": os.path.abspath(RECIPE)}
     if ours and is_ready(ours["path"]):

@@ -17,6 +17,8 @@ LOST = "All variables are lost. Functions and types are kept: run the cells that
 REDEFINED = re.compile(r"The type of the variable (\S+) was redefined, so was lost\.")
 OTHER_TYPES = (r"The variable \1 is lost: the new dependency changes the features or the version of a crate that was there "
                r"before, and with it the types of this notebook. Load both in the first cell.")
+# Cargo's, or build.py's.
+UNPARSED = re.compile(r"^Compilation failed, but no parsable errors were found\. STDERR:\n(.*?)\s*STDOUT:.*", re.DOTALL)
 LOAD = "Load the library first, in a cell above: :dep fmnist-lib = { workspace = true }"
 HINTS = [
     (re.compile(r"unresolved.*`fmnist_lib`|can't find crate for `fmnist_lib`|No such file or directory.*fmnist-lib",
@@ -59,6 +61,8 @@ def of(cell, output, killed):
         return error("Interrupted", "the cell was still being compiled", "Nothing of it was run, and nothing is lost.")
     if died:
         return error("Died", f"the process that runs the cells has ended: {died[2]}", LOST, *cause(died[2], output))
+    if unparsed := UNPARSED.match(text):
+        return error("Error", unparsed[1].removeprefix("error: "))
     if text:
         plain = COLOUR.sub("", text)
         hints = ["\n" + found.expand(hint) for pattern, hint in HINTS if (found := pattern.search(plain))]

@@ -282,6 +282,12 @@ class TestSource(KernelTest):
         self.assertIn("compiled for this notebook: fmnist-nothing (", result.expect().live[-1][1]["text/plain"])
         self.assertEqual(len({id for id, _ in result.live}), 1)
 
+    def test_a_second_candle_is_refused(self):
+        result = self.run_cell(':dep candle-core = "0.11"')
+        self.assertIn("Use fmnist_lib::candle_core", result.error)
+        self.assertNotIn("STDOUT", result.error)
+        self.run_cell(ALIVE).expect()
+
     def crate(self, name):
         """A crate of the user's own, without anything in it."""
         folder = Path(self.folder.name, name)

@@ -74,6 +74,11 @@ class TestErrors(unittest.TestCase):
             one = cell(errors=[{"evalue": "", "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))
             self.assertIn(hint, "\n".join(errors.of(one, Output(""), False)["traceback"]))
 
+    def test_words_of_cargo_itself(self):
+        said = "Compilation failed, but no parsable errors were found. STDERR:\nerror: no such crate\n\nSTDOUT:\n"
+        one = cell(errors=[{"evalue": said, "traceback": [said]}], number=1, prepared=SimpleNamespace(inserted=[]))
+        self.assertEqual(errors.of(one, Output(""), False)["evalue"], "no such crate")
+
     def test_a_variable_that_a_dependency_cost(self):
         told = errors.with_reason("one\nThe type of the variable counter was redefined, so was lost.\ntwo")
         self.assertRegex(told, r"^one\nThe variable counter is lost: .* in the first cell.*\ntwo$")
