@@ -157,6 +157,10 @@ impl Stage for Activation {
         Ok(())
     }
 
+    fn reads_inputs(&self) -> bool {
+        self.needs_sums()
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         self.return_gradient(pass.isa, pass.inputs[0], pass.output, pass.gradient);
         std::mem::swap(&mut pass.of_inputs[0], pass.gradient);

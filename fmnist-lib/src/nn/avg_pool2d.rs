@@ -63,6 +63,14 @@ impl Stage for kernels::AveragePool {
         Ok(())
     }
 
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         self.backward(pass.isa, pass.gradient, &mut pass.of_inputs[0]);
         Ok(())

@@ -191,6 +191,10 @@ impl Stage for BatchNormStage {
         Ok(())
     }
 
+    fn reads_output(&self) -> bool {
+        !self.ending.is_fused()
+    }
+
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         self.ending
             .return_gradient(pass.isa, &pass.kept.sums, pass.output, pass.gradient);

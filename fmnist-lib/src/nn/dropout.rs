@@ -76,6 +76,14 @@ impl Stage for StageDropout {
         Ok(())
     }
 
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let dropout = self.kept(&pass.kept.bits);
         dropout.apply(

@@ -72,6 +72,11 @@ impl Ending {
         }
     }
 
+    /// Whether the kernel does all of it, and undoes it by itself.
+    pub(crate) fn is_fused(&self) -> bool {
+        self.is_fused
+    }
+
     /// How many layers it takes from behind.
     pub(crate) fn followers(&self) -> usize {
         usize::from(self.dropout.is_some())

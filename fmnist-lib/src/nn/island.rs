@@ -83,6 +83,14 @@ impl Stage for Island {
         })?)
     }
 
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let Some(Graph {
             input,

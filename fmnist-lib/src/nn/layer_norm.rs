@@ -78,6 +78,10 @@ impl Stage for kernels::LayerNorm {
             .read(|w| self.forward(pass.inputs[0], w[0], w[1], pass.output))
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         pass.fill(|pass, dy, w, into| self.backward(pass.inputs[0], w[0], dy, into))
     }

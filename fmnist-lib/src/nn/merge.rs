@@ -99,6 +99,14 @@ impl Stage for Sum {
         Ok(())
     }
 
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let [first, others @ ..] = pass.of_inputs else {
             return Ok(());
@@ -119,6 +127,14 @@ impl Stage for SideBySide {
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
         kernels::concatenate(pass.inputs, &self.0, pass.output);
         Ok(())
+    }
+
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {

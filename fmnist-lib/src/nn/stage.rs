@@ -17,6 +17,17 @@ pub(crate) trait Stage: Debug + Send + Sync {
     /// Fills `pass.output`, and `pass.kept` with what [`backward`](Self::backward) needs besides.
     fn forward(&self, pass: Forward<'_>) -> Result<()>;
 
+    /// Whether [`backward`](Self::backward) reads `pass.inputs`. Where no stage reads some values again, they are
+    /// forgotten in the forward pass, and are empty here.
+    fn reads_inputs(&self) -> bool {
+        true
+    }
+
+    /// Whether [`backward`](Self::backward) reads `pass.output`.
+    fn reads_output(&self) -> bool {
+        true
+    }
+
     /// Fills `pass.of_weights` and, where `pass.wants_inputs`, `pass.of_inputs`.
     fn backward(&self, pass: Backward<'_>) -> Result<()>;
 }

@@ -98,11 +98,19 @@ impl Stage for Repeat {
         Ok(())
     }
 
+    fn reads_inputs(&self) -> bool {
+        false
+    }
+
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let (line, lines) = self.lines();
         let dx = &mut pass.of_inputs[0];
         dx.clear();
-        dx.resize(pass.inputs[0].len(), 0.0);
+        dx.resize(pass.gradient.len() / (self.size[0] * self.size[1]), 0.0);
         let lines = dx.par_chunks_mut(line).zip(pass.gradient.par_chunks(lines));
         lines.for_each(|(dx, lines)| {
             for from in lines.chunks_exact(line * self.size[1]) {

@@ -39,6 +39,8 @@ struct Node {
     output: usize,
     /// How many stages read its output.
     readers: usize,
+    /// Whether a backward pass reads its output.
+    is_kept: bool,
     /// Whether a gradient is needed of what it reads, as weights lie before it.
     wants_inputs: bool,
 }
@@ -125,6 +127,7 @@ impl Plan {
                 frozen: layer.frozen,
                 output: product(layers[last].output),
                 readers: 0,
+                is_kept: true,
             });
         }
         for at in 0..nodes.len() {
@@ -135,6 +138,8 @@ impl Plan {
                     .count()
             };
             nodes[at].readers = nodes.iter().map(reads).sum();
+            let reads_again = |node: &Node| reads(node) > 0 && node.stage.reads_inputs();
+            nodes[at].is_kept = nodes[at].stage.reads_output() || nodes.iter().any(reads_again);
         }
         (!nodes.is_empty()).then(|| Self {
             isa: Isa::best(),

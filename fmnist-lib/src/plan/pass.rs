@@ -84,8 +84,8 @@ impl<'a> PlanPass<'a> {
         &self.times
     }
 
-    /// The scores of `images` (one after the other); `weights` are all of the network. Without a
-    /// `step`, a stage's output is forgotten as soon as all that read it have run.
+    /// The scores of `images` (one after the other); `weights` are all of the network. A stage's output is
+    /// forgotten as soon as all that read it have run, unless a backward pass of this `step` will read it.
     pub(crate) fn forward(
         &mut self,
         images: &[f32],
@@ -123,13 +123,11 @@ impl<'a> PlanPass<'a> {
             })?;
             self.times[at][0] = start.elapsed();
             outputs[at] = output;
-            if step.is_none() {
-                for source in &node.inputs {
-                    if let Source::Layer(read) = *source {
-                        unread[read] -= 1;
-                        if unread[read] == 0 {
-                            spare.give(take(&mut outputs[read]));
-                        }
+            for source in &node.inputs {
+                if let Source::Layer(read) = *source {
+                    unread[read] -= 1;
+                    if unread[read] == 0 && (step.is_none() || !self.plan.nodes[read].is_kept) {
+                        spare.give(take(&mut outputs[read]));
                     }
                 }
             }
@@ -153,6 +151,7 @@ impl<'a> PlanPass<'a> {
             spare,
         } = &mut self.memory;
         let nodes = &self.plan.nodes;
+        let count = nodes.last().map_or(0, |last| of_scores.len() / last.output);
         // For each stage, the gradient of its output, as soon as one of its readers has run.
         let mut gradients: Vec<Option<Vec<f32>>> = nodes.iter().map(|_| None).collect();
         if let Some(last) = gradients.last_mut() {
@@ -167,7 +166,7 @@ impl<'a> PlanPass<'a> {
             let mut of_inputs: Vec<Vec<f32>> = Vec::with_capacity(node.inputs.len());
             for source in &node.inputs {
                 let size = match *source {
-                    Source::Layer(read) if node.wants_inputs => outputs[read].len(),
+                    Source::Layer(read) if node.wants_inputs => count * nodes[read].output,
                     _ => 0,
                 };
                 of_inputs.push(spare.take(size));

@@ -121,6 +121,10 @@ impl Stage for ConvPoolStage {
         })
     }
 
+    fn reads_output(&self) -> bool {
+        false
+    }
+
     fn backward(&self, mut pass: Backward<'_>) -> Result<()> {
         pass.fill(|pass, dy, _, into| {
             let dropout = self.dropout.as_ref();
