@@ -115,6 +115,8 @@ def compile_library():
     environment = os.environ | {"RUSTFLAGS": FLAGS, "CARGO_TARGET_DIR": str(BUILD / "target"), "CARGO_HOME": str(cargo_home())}
     for name in ("CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_BUILD_DIR"):
         environment.pop(name, None)
+    # Of all systems: `cargo metadata` wants to see the manifests of packages that only Windows compiles.
+    subprocess.run(["cargo", "fetch", "--quiet"], cwd=BUILD, env=environment, check=False)
     # Cargo's progress, package by package, goes to whoever started this.
     built = subprocess.run(command, cwd=BUILD, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode:
