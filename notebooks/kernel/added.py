@@ -4,15 +4,14 @@ Cargo gives each of them a name of its own, by version, features, compiler and s
 each other in one folder. In the package of the cells.
 """
 
-import contextlib
-import fcntl
 import os
 import re
 import shutil
 from pathlib import Path
 
-from places import live_folder
+from places import alone, live_folder
 
+STORE = live_folder() / "added"
 PARTS = (".fingerprint", "build", "deps")
 CELLS = re.compile(r"(lib)?(ctx|code_)")  # what is a cell's own, or a notebook's
 FINAL = {".rlib", ".rmeta", ".so"}  # never written again: one file for all, where the rest is copied
@@ -23,25 +22,16 @@ def take(manifest):
     """Puts all of them where Cargo looks, once, if the notebook has any."""
     done = Path("target/added")
     if DEPENDENCIES.search(manifest) and not done.exists():
-        with locked() as store:
-            copy(store, Path("target"))
+        with alone(STORE / "lock"):
+            copy(STORE, Path("target"))
         done.parent.mkdir(exist_ok=True)
         done.touch()
 
 
 def keep():
     """Puts those of this kernel beside the others."""
-    with locked() as store:
-        copy(Path("target"), store)
-
-
-@contextlib.contextmanager
-def locked():
-    store = live_folder() / "added"
-    store.mkdir(parents=True, exist_ok=True)
-    with open(store / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield store
+    with alone(STORE / "lock"):
+        copy(Path("target"), STORE)
 
 
 def copy(source, target):

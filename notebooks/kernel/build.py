@@ -19,7 +19,7 @@ from pathlib import Path
 import added
 import library
 from notice import Notice
-from places import KERNEL, LIBRARY, TEMPLATE
+from places import KERNEL, LIBRARY, TEMPLATE, alone
 
 READY = Path("../library")  # from the package of the cells
 MANIFEST = Path("Cargo.toml")
@@ -68,10 +68,12 @@ def take_anew():
     outside = json.loads(Path("../outside.json").read_text())
     with Notice() as notice:
         notice.show("fmnist-lib has changed: compiling it for notebooks, about a minute")
-        subprocess.run(["python3", "-S", KERNEL / "set_up.py"], env=outside, check=True, stdout=sys.stderr)
-    shutil.rmtree(READY)
-    shutil.copytree(TEMPLATE / "library", READY, copy_function=os.link)
-    shutil.copy(TEMPLATE / "stamp", "../stamp")
+        if subprocess.run(["python3", "-S", KERNEL / "set_up.py"], env=outside, check=False, stdout=sys.stderr).returncode:
+            sys.exit(1)
+    with alone(TEMPLATE.with_name("lock")):
+        shutil.rmtree(READY)
+        shutil.copytree(TEMPLATE / "library", READY, copy_function=os.link)
+        shutil.copy(TEMPLATE / "stamp", "../stamp")
 
 
 def run(arguments, environment):

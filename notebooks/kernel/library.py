@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from crates import cargo_home
-from places import CACHE, LIBRARY, ROOT, TEMPLATE, say
+from places import CACHE, LIBRARY, ROOT, TEMPLATE, alone, say
 
 PROFILES = """
 [profile.dev]
@@ -97,12 +97,9 @@ def make():
         f"{workspace(['ctx', 'pin'])}\n[workspace.dependencies]\nfmnist-lib = {{ path = {json.dumps(str(LIBRARY))} }}\n")
     (new / "toolchain.json").write_text(json.dumps(toolchain()))
     (new / "stamp").write_text(stamp())
-    old = TEMPLATE.with_name("template.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if TEMPLATE.exists():
-        TEMPLATE.rename(old)
-    new.rename(TEMPLATE)
-    shutil.rmtree(old, ignore_errors=True)
+    with alone(TEMPLATE.with_name("lock")):  # no kernel is copying the old one
+        shutil.rmtree(TEMPLATE, ignore_errors=True)
+        new.rename(TEMPLATE)
 
 
 def compile_library():

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from crates import cargo_home
-from places import KERNEL, PYTHON, TEMPLATE, die, live_folder
+from places import KERNEL, PYTHON, TEMPLATE, alone, die, live_folder
 from set_up import find_evcxr
 
 
@@ -32,11 +32,9 @@ def main():
 def claim(live, folder):
     """Makes this process's own copy of the template and clears away the copies of dead kernels. A copy is alive for
     as long as some process of its kernel holds its lock file open; returns that file."""
-    live.mkdir(parents=True, exist_ok=True)
-    with open(live / "lock", "w") as alone:
-        fcntl.flock(alone, fcntl.LOCK_EX)
+    with alone(live / "lock"):
         for old in live.glob("live-*"):
-            with contextlib.suppress(OSError), open(old / "lock") as lock:
+            with contextlib.suppress(OSError), open(old / "lock", "a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(old, ignore_errors=True)
         if not (TEMPLATE / "stamp").exists():
@@ -67,8 +65,14 @@ def run(folder, connection_file, lock):
                              pass_fds=[program, lock.fileno()], preexec_fn=heed_stop)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: child.terminate())
-    threading.Thread(target=lambda: (sys.stdin.read(), child.terminate()), daemon=True).start()
+    threading.Thread(target=end_with_stdin, args=[child], daemon=True).start()
     return child.wait()
+
+
+def end_with_stdin(child):
+    while os.read(0, 1):
+        pass
+    child.terminate()
 
 
 def heed_stop():

@@ -1,5 +1,7 @@
 """Where things lie: what this checkout brings, and what set-up makes of it. And how both speak to the user."""
 
+import contextlib
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -21,6 +23,19 @@ def live_folder():
     """Where kernels write: beside the template or, where that is read-only, in the user's cache."""
     folder = TEMPLATE.parent
     return folder if os.access(folder, os.W_OK) else USER_CACHE / "kernel"
+
+
+@contextlib.contextmanager
+def alone(path, waits=lambda: None):
+    """Holds the lock `path`; calls `waits` before it waits for whoever holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def say(message):

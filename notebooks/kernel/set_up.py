@@ -1,7 +1,5 @@
 """Makes what notebooks need, each thing once: JupyterLab, the Rust kernel, the data, the compiled library."""
 
-import contextlib
-import fcntl
 import filecmp
 import json
 import os
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import library
 from packages import apt_install, need_python, need_tools
-from places import CACHE, DATASET, KERNEL, PYTHON, TEMPLATE, VENV, die, replace, say
+from places import CACHE, DATASET, KERNEL, PYTHON, TEMPLATE, VENV, alone, die, replace, say
 
 EVCXR_VERSION = (KERNEL / "evcxr-version").read_text().strip()
 REQUIREMENTS = KERNEL / "requirements.txt"
@@ -43,7 +41,7 @@ def is_an_image():
 
 
 def do(steps):
-    with locked():
+    with alone(CACHE / "setup.lock", lambda: say("waiting for another set-up to finish")):
         missing = [step for step in steps if not step.is_done()]
         if missing:
             say(f"to be made ready in {CACHE}, once (times on two cores):")
@@ -53,19 +51,6 @@ def do(steps):
             step.make()
         if COMPILED in steps:
             write_kernelspec()
-
-
-@contextlib.contextmanager
-def locked():
-    """Alone: whoever else sets up waits."""
-    (CACHE / "kernel").mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "setup.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another set-up to finish")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 # --- JupyterLab -----------------------------------------------------------------------------------
