@@ -74,7 +74,8 @@ pub use data::{
 };
 pub use error::{Error, Result};
 pub use evaluate::{
-    ConfusionMatrix, Evaluation, Predictions, evaluate, mean_loss, outputs, predict,
+    ClassScores, ClassificationReport, ConfusionMatrix, Evaluation, Predictions, RocCurve,
+    evaluate, mean_loss, outputs, predict,
 };
 pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};

@@ -1,6 +1,8 @@
 //! What a trained network says of images it has not learned from.
 
+mod class_report;
 mod confusion;
+mod roc;
 
 use std::fmt;
 
@@ -15,7 +17,9 @@ use crate::model::Model;
 use crate::support::interrupt::Interruptible;
 use crate::support::table::counted;
 
+pub use class_report::{ClassScores, ClassificationReport};
 pub use confusion::ConfusionMatrix;
+pub use roc::RocCurve;
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.
 const BATCH: usize = 256;

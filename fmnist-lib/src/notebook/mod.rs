@@ -9,8 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::data::{Dataset, Shape, TrainTest};
 use crate::error::Result;
-use crate::evaluate::ConfusionMatrix;
-use crate::evaluate::Evaluation;
+use crate::evaluate::{ClassificationReport, ConfusionMatrix, Evaluation};
 use crate::history::History;
 use crate::model::{Model, Profile, Summary, thousands};
 use crate::plot::{self, Figure, Picture};
@@ -47,6 +46,16 @@ impl ConfusionMatrix {
     /// Shows the matrix as the value of a notebook cell: [`plot::confusion`].
     pub fn evcxr_display(&self) {
         plot::confusion(self).evcxr_display();
+    }
+}
+
+impl ClassificationReport {
+    /// Shows a table of the classes as the value of a notebook cell.
+    pub fn evcxr_display(&self) {
+        emit(&[
+            ("text/html", &self.to_html()),
+            ("text/plain", &self.to_string()),
+        ]);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is measured before or beside training.
 
 use fmnist_lib::{
-    BatchNorm, Dataset, Dense, Error, FitConfig, Flatten, ModelSpec, Predictions, Scaling,
-    evaluate, gradient_noise, predict, range_test,
+    BatchNorm, ConfusionMatrix, Dataset, Dense, Error, FitConfig, Flatten, ModelSpec, Predictions,
+    Scaling, evaluate, gradient_noise, predict, range_test,
 };
 
 use crate::striped;
@@ -179,4 +179,93 @@ fn what_is_not_a_number_is_not_hidden_in_a_loss() {
     assert!(said.evaluate(&data).unwrap().loss.is_nan());
     let mean = Predictions::mean(&[said.clone(), said]).unwrap();
     assert!(mean.evaluate(&data).unwrap().loss.is_nan());
+}
+
+/// `print(sklearn.metrics.classification_report(true, predicted, labels=range(10), target_names=names, digits=4,
+/// zero_division=0))` of scikit-learn 1.9.1.
+const SCIKIT_LEARN: &str = "              precision    recall  f1-score   support
+
+ T-shirt/top     0.6667    0.6667    0.6667         3
+     Trouser     0.3333    0.5000    0.4000         2
+    Pullover     0.7500    0.7500    0.7500         4
+       Dress     0.0000    0.0000    0.0000         1
+        Coat     0.0000    0.0000    0.0000         0
+      Sandal     0.0000    0.0000    0.0000         0
+       Shirt     0.0000    0.0000    0.0000         0
+     Sneaker     0.0000    0.0000    0.0000         0
+         Bag     0.0000    0.0000    0.0000         0
+  Ankle boot     0.0000    0.0000    0.0000         0
+
+    accuracy                         0.6000        10
+   macro avg     0.1750    0.1917    0.1817        10
+weighted avg     0.5667    0.6000    0.5800        10";
+
+#[test]
+fn a_classification_report_is_that_of_scikit_learn() {
+    let labels = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3];
+    let predicted = [0, 1, 0, 1, 2, 2, 2, 0, 2, 1];
+    let confusion = ConfusionMatrix::new(&labels, &predicted).unwrap();
+    let report = confusion.classification_report();
+    assert_eq!(report.to_string(), SCIKIT_LEARN);
+    assert_eq!(report.accuracy, 0.6);
+    let nothing = ConfusionMatrix::new(&[], &[]).unwrap();
+    assert_eq!(nothing.classification_report().macro_average.f1, 0.0);
+}
+
+/// As `keras.metrics.sparse_top_k_categorical_accuracy` of Keras 3.15 counts, places shared by equals included.
+#[test]
+fn top_k_counts_as_keras_does() {
+    let padded = |first: [f32; 3]| [&first[..], &[0.0; 7]].concat();
+    let predictions = Predictions {
+        probabilities: vec![
+            padded([0.5, 0.3, 0.2]),
+            padded([0.4, 0.4, 0.2]),
+            padded([0.2, 0.3, 0.5]),
+            vec![0.1; 10],
+        ],
+        classes: vec![0, 0, 2, 0],
+    };
+    let data = Dataset::new(vec![0; 4 * 784], vec![1, 1, 0, 9]).unwrap();
+    let top = |k| predictions.top_k_accuracy(&data, k);
+    for (k, keras) in [(1, 0.5), (2, 0.75), (3, 1.0)] {
+        assert_eq!(top(k).unwrap(), keras);
+    }
+    assert!(top(0).unwrap_err().to_string().contains("k is 1 or more"));
+    let few = predictions.top_k_accuracy(&data.take(3), 1).unwrap_err();
+    assert!(
+        few.to_string()
+            .contains("of 4 images, the labels of 3 images"),
+        "{few}"
+    );
+}
+
+/// `roc_curve(y, p, drop_intermediate=False)` and `roc_auc_score(y, p)` of scikit-learn 1.9 for y and p as below.
+#[test]
+fn a_roc_curve_is_that_of_scikit_learn() {
+    let is_own = [0, 0, 1, 1, 0, 1, 0, 1];
+    let probabilities = [0.1, 0.4, 0.35, 0.8, 0.4, 0.4, 0.2, 0.9];
+    let rows = probabilities.map(|p: f32| [&[1.0 - p, p][..], &[0.0; 8]].concat());
+    let predictions = Predictions {
+        probabilities: rows.to_vec(),
+        classes: probabilities.map(|p| u8::from(p > 0.5)).to_vec(),
+    };
+    let data = Dataset::new(vec![0; 8 * 784], is_own.to_vec()).unwrap();
+    let roc = predictions.roc_curve(&data, 1).unwrap();
+    let points = [
+        (0.0, 0.0),
+        (0.0, 0.25),
+        (0.0, 0.5),
+        (0.5, 0.75),
+        (0.5, 1.0),
+        (0.75, 1.0),
+        (1.0, 1.0),
+    ];
+    assert_eq!((roc.points.as_slice(), roc.auc), (&points[..], 0.8125));
+    for (class, problem) in [
+        (7, "0 of 8 images are of class 7"),
+        (12, "there is no class 12"),
+    ] {
+        let refused = predictions.roc_curve(&data, class).unwrap_err().to_string();
+        assert!(refused.contains(problem), "{refused}");
+    }
 }
