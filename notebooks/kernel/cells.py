@@ -163,6 +163,9 @@ class Cells:
             self.conclude(cell)
         elif idents:
             if message["header"]["msg_type"] == "kernel_info_reply":
+                language = content["language_info"]
+                # evcxr misspells it, so that `nbconvert` would not know by what to colour the cells.
+                language["pygments_lexer"] = language.pop("pygment_lexer", "rust")
                 self.info = content
             elif message["header"]["msg_type"] == "complete_reply":
                 without_ours(content)

@@ -304,6 +304,11 @@ class TestSource(KernelTest):
         said = self.run_cell(f':dep fmnist-features = {{ path = "{path}", features = ["more"] }}\nprintln!("loaded");').stderr
         self.assertIn("The variable lost is lost: the new dependency changes", said)
 
+    def test_converters_know_by_what_to_colour_cells(self):
+        self.kernel.client.kernel_info()
+        reply = self.kernel.client.get_shell_msg(timeout=60)["content"]
+        self.assertEqual(reply["language_info"]["pygments_lexer"], "rust")
+
     def test_our_names_appear_nowhere(self):
         self.run_cell("struct Named;\nimpl Named { fn name() -> u8 { 1 } }\nlet name = Named::name();").expect()
         self.assertNotIn("__", self.run_cell(":vars").value["text/plain"])
