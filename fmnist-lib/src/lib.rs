@@ -74,8 +74,8 @@ pub use data::{
 };
 pub use error::{Error, Result};
 pub use evaluate::{
-    ClassScores, ClassificationReport, ConfusionMatrix, Evaluation, Predictions, RocCurve,
-    evaluate, mean_loss, outputs, predict,
+    ClassScores, ClassificationReport, ConfusionMatrix, Evaluation, MacroF1, Metric, Predictions,
+    RocAuc, RocCurve, TopKAccuracy, evaluate, mean_loss, outputs, predict,
 };
 pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
@@ -95,8 +95,8 @@ pub use optim::{
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    BatchResult, Callback, GradientNoise, Run, StepRecord, finish, finish_with, fit, fit_with,
-    gradient_noise, range_test, resume, train_on_batch,
+    BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord, finish,
+    finish_with, fit, fit_with, gradient_noise, range_test, resume, train_on_batch,
 };
 
 #[doc(hidden)] // for the fuzz target and the tests

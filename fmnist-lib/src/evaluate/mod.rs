@@ -2,6 +2,7 @@
 
 mod class_report;
 mod confusion;
+mod metric;
 mod roc;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::support::table::counted;
 
 pub use class_report::{ClassScores, ClassificationReport};
 pub use confusion::ConfusionMatrix;
+pub use metric::{MacroF1, Metric, RocAuc, TopKAccuracy};
 pub use roc::RocCurve;
 
 /// Images per forward pass. It has no influence on the results, only on speed and memory.

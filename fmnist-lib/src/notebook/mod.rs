@@ -17,7 +17,7 @@ use crate::report::Comparison;
 use crate::support::display::emit;
 use crate::support::table::{Table, counted, escape, plural};
 use crate::sweep::SweepResults;
-use crate::train::Run;
+use crate::train::{Measures, Run};
 
 pub use show::Show;
 
@@ -90,6 +90,16 @@ impl Run {
         let html = format!("<p>{}</p>{}", self.ended, self.history.table().to_html());
         let text = format!("{}\n{}", self.ended, self.history);
         emit(&[("text/html", &html), ("text/plain", &text)]);
+    }
+}
+
+impl Measures {
+    /// Shows a table of the epochs as the value of a notebook cell.
+    pub fn evcxr_display(&self) {
+        emit(&[
+            ("text/html", &self.table().map(escape).to_html()),
+            ("text/plain", &self.to_string()),
+        ]);
     }
 }
 

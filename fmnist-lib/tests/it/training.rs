@@ -4,9 +4,10 @@ use std::thread;
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
     Augmentation, BatchNorm, Callback, Conv2d, Dataset, Dense, Dropout, EarlyStopping, Ended,
-    EpochRecord, Error, FitConfig, Flatten, MaxPool2d, Model, ModelSpec, Predictions, Result, Run,
-    Scaling, Schedule, Sgd, StepRecord, Verbose, ZeroPadding2d, evaluate, finish, fit, fit_with,
-    gradient_noise, one_layer, predict, resume, three_layer, train_on_batch, two_layer,
+    EpochRecord, Error, FitConfig, Flatten, LearningRateScheduler, MacroF1, MaxPool2d, Measures,
+    Model, ModelSpec, Predictions, Result, RocAuc, Run, Scaling, Schedule, Sgd, StepRecord,
+    TopKAccuracy, Verbose, ZeroPadding2d, evaluate, finish, fit, fit_with, gradient_noise,
+    one_layer, predict, resume, three_layer, train_on_batch, two_layer,
 };
 
 use crate::striped;
@@ -866,6 +867,39 @@ impl Callback for Hands {
             false => ControlFlow::Continue(()),
         })
     }
+}
+
+#[test]
+fn metrics_are_measured_after_each_epoch_and_rates_follow_a_function() {
+    let data = striped(100, 1);
+    let mut measures = Measures::of(&data)
+        .metric(TopKAccuracy(1))
+        .metric(MacroF1)
+        .metric(RocAuc);
+    let mut halves = LearningRateScheduler(|epoch, rate| rate / epoch as f64);
+    let mut model = small().build(1).unwrap();
+    let callbacks: &mut [&mut dyn Callback] = &mut [&mut measures, &mut halves];
+    let run = fit_with(&mut model, &data, &data, quiet(3), callbacks).unwrap();
+    let epochs = &run.history.epochs;
+    for (record, (epoch, values)) in epochs.iter().zip(measures.epochs()) {
+        assert_eq!(record.epoch, *epoch);
+        let accuracy = f64::from(record.val_accuracy.unwrap());
+        assert!((values[0] - accuracy).abs() < 1e-6, "{values:?} {record:?}");
+        assert_eq!(record.learning_rate, 0.001 / *epoch as f64);
+    }
+    // The last are those of the model as it is now.
+    let predictions = predict(&model, &data).unwrap();
+    let report = predictions.evaluate(&data).unwrap();
+    let f1 = report.confusion.classification_report().macro_average.f1;
+    let areas = (0..10).map(|class| predictions.roc_curve(&data, class).unwrap().auc);
+    let last = &measures.epochs()[2].1;
+    assert_eq!(last[1], f1);
+    assert!((last[2] - areas.sum::<f64>() / 10.0).abs() < 1e-12);
+    assert_eq!(measures.points("f1")[2], (3.0, f1));
+    assert!(measures.points("recall").is_empty());
+    let table = measures.to_string();
+    assert!(table.starts_with("epoch  top_1_accuracy"), "{table}");
+    assert_eq!(table.lines().count(), 4);
 }
 
 #[test]
