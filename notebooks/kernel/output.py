@@ -101,9 +101,9 @@ class Output:
         self.publish_text("stdout", self.streams["stdout"].take())
 
     def publish_bundle(self, result=False):
-        if not self.bundle:
-            return
         content, self.bundle = {"data": self.bundle, "metadata": {}}, {}
+        if not any(content["data"].values()):
+            return  # `()` shows itself as nothing
         if result:
             self.publish("execute_result", {**content, "execution_count": self.number})
         else:

@@ -36,7 +36,10 @@ impl Show for Tensor {
 }
 
 impl Show for () {
-    fn evcxr_display(&self) {}
+    fn evcxr_display(&self) {
+        // So that a picture before it is not taken for the value of the cell.
+        emit(&[("text/plain", "")]);
+    }
 }
 
 impl<T: Debug + Any, E: Debug + Any> Show for std::result::Result<T, E> {
@@ -56,7 +59,7 @@ fn show_own(value: &dyn Any) -> Option<()> {
     fn show<T: 'static>(value: &dyn Any, show: impl FnOnce(&T)) -> Option<()> {
         value.downcast_ref::<T>().map(show)
     }
-    show(value, |(): &()| ())
+    show(value, <() as Show>::evcxr_display)
         .or_else(|| show(value, Tensor::evcxr_display))
         .or_else(|| show(value, Summary::evcxr_display))
         .or_else(|| show(value, Evaluation::evcxr_display))

@@ -1,6 +1,7 @@
 """The image under test, brought up by Docker Compose as a user would."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -24,8 +25,14 @@ def command(*arguments, check=True, **options):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Not one of those that the system gives to whoever asks for any, as kernels do all the time."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        try:
+            socket.create_server(("", port)).close()
+            return port
+        except OSError:
+            pass
 
 
 class Stack:

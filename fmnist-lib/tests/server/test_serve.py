@@ -10,6 +10,7 @@ import contextlib
 import http.cookiejar
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -41,8 +42,14 @@ PATIENCE = 60  # seconds for a start, on a busy machine
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Not one of those that the system gives to whoever asks for any, as kernels do all the time."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        try:
+            socket.create_server(("", port)).close()
+            return port
+        except OSError:
+            pass
 
 
 class Server:

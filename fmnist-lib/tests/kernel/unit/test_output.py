@@ -1,5 +1,6 @@
 """What cells say on stderr, and what of it is the error of the cell."""
 
+import json
 import unittest
 from types import SimpleNamespace
 from unittest import mock
@@ -18,7 +19,7 @@ class TestOutput(unittest.TestCase):
         self.output.begin(SimpleNamespace(header={"msg_id": "1"}, number=1))
 
     def publish(self, kind, content, header):
-        self.shown += content["text"]
+        self.shown += content["text"] if kind == "stream" else f"{kind} {content['data']}\n"
 
     def after(self, seconds):
         """Looks at the time as often as the relay does."""
@@ -60,6 +61,12 @@ class TestOutput(unittest.TestCase):
         self.output.text("stderr", b"a job in the background\n")
         self.after(0.15)
         self.assertEqual(self.shown, "a job in the background\n")
+
+    def test_nothing_is_no_value(self):
+        for data in ("a picture", ""):
+            self.output.content(json.dumps({"mime": "text/plain", "data": data, "left_out": 0}).encode())
+        self.output.end(shows_value=True)
+        self.assertEqual(self.shown, "display_data {'text/plain': 'a picture'}\n")
 
 
 if __name__ == "__main__":
