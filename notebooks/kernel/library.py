@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from crates import cargo_home
-from places import CACHE, LIBRARY, ROOT, TEMPLATE, alone, say
+from places import CACHE, LIBRARY, ROOT, TEMPLATE, alone, replace, say
 
 PROFILES = """
 [profile.dev]
@@ -95,7 +95,7 @@ def make():
     # The library for notebooks in any folder, as `:dep fmnist-lib = { workspace = true }`.
     (new / "Cargo.toml").write_text(
         f"{workspace(['ctx', 'pin'])}\n[workspace.dependencies]\nfmnist-lib = {{ path = {json.dumps(str(LIBRARY))} }}\n")
-    (new / "toolchain.json").write_text(json.dumps(toolchain()))
+    write_toolchain(new)
     (new / "stamp").write_text(stamp())
     with alone(TEMPLATE.with_name("lock")):  # no kernel is copying the old one
         shutil.rmtree(TEMPLATE, ignore_errors=True)
@@ -131,8 +131,13 @@ def rustc_host():
     return next(line.split()[1] for line in lines if line.startswith("host:"))
 
 
+def write_toolchain(template=TEMPLATE):
+    """What a kernel would otherwise ask rustup and rustc at each start. The same compiler may lie elsewhere than when the
+    library was compiled."""
+    replace(template / "toolchain.json", json.dumps(toolchain()))
+
+
 def toolchain():
-    """What a kernel would otherwise ask rustup and rustc at each start."""
     ask = lambda *command: subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     sysroot = ask("rustc", "--print", "sysroot")
     return {"libraries": ask("rustc", "--print", "target-libdir"), "host": rustc_host(),

@@ -50,6 +50,7 @@ def do(steps):
         for step in missing:
             step.make()
         if COMPILED in steps:
+            library.write_toolchain()
             write_kernelspec()
 
 

@@ -137,6 +137,23 @@ class Dependencies(unittest.TestCase):
         self.assertFalse(build.is_ready("/somewhere/else/fmnist-lib"))
 
 
+class Toolchain(unittest.TestCase):
+    def test_a_compiler_that_lies_elsewhere_now_is_found_by_the_next_kernel(self):
+        """The same compiler, so that nothing is compiled again."""
+        with tempfile.TemporaryDirectory() as folder:
+            template = Path(folder)
+            (template / "toolchain.json").write_text('{"programs": "/no/more"}')
+            with mock.patch.object(library, "TEMPLATE", template), mock.patch.object(set_up, "CACHE", template), \
+                    mock.patch.object(library, "write_toolchain", lambda: real(template)), \
+                    mock.patch.object(set_up, "write_kernelspec", lambda: None), \
+                    mock.patch.object(set_up, "COMPILED", set_up.Step("", "", lambda: True, None)):
+                set_up.do([set_up.COMPILED])
+            self.assertTrue(Path(json.loads((template / "toolchain.json").read_text())["programs"], "rustc").exists())
+
+
+real = library.write_toolchain
+
+
 class Stamp(unittest.TestCase):
     def test_every_source_counts(self):
         with tempfile.TemporaryDirectory() as folder:
