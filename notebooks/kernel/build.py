@@ -39,11 +39,12 @@ def main():
         sys.exit(SECOND_CANDLE)
     environment = os.environ | {"RUSTC_WORKSPACE_WRAPPER": str(KERNEL / "rustc"), "FMNIST_LIBRARY": "",
                                 "FMNIST_RECIPE": os.path.abspath(RECIPE)}
-    if ours and is_ready(ours["path"]):
-        environment["FMNIST_LIBRARY"] = os.path.abspath(READY)
-        MANIFEST.write_text(OURS.sub("", manifest))
-    added.take(MANIFEST.read_text())
     try:
+        shown = manifest
+        if ours and is_ready(ours["path"]):
+            environment["FMNIST_LIBRARY"], shown = os.path.abspath(READY), OURS.sub("", manifest)
+        MANIFEST.write_text(shown)
+        added.take(shown)
         status = build(arguments, environment, manifest) if command == "build" else run([command, *arguments], environment)
     except KeyboardInterrupt:  # Stop, which ends Cargo and the compiler as well
         status = 130
@@ -95,7 +96,7 @@ def build(arguments, environment, manifest):
                 notice.show(f"compiling for this notebook, {len(crates)} crates so far: {compiling[1]}")
         cargo.wait()
         if crates and cargo.returncode == 0:
-            notice.end(f"compiled for this notebook: {', '.join(crates)}")
+            notice.show(f"compiled for this notebook: {', '.join(crates)}")
             added.keep()
         messages.seek(0)
         artifact = None

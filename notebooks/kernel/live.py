@@ -59,9 +59,10 @@ def copy_template(template, folder):
 def run(folder, connection_file, lock):
     """Runs evcxr to its end; returns its status. It ends as well when whoever started this goes away, and with him
     the other end of stdin."""
-    program = own_program(folder)
+    evcxr = find_evcxr()
+    program = own_program(folder, evcxr)
     child = subprocess.Popen(["evcxr_jupyter", "--control_file", connection_file], executable=f"/proc/self/fd/{program}",
-                             env=environment(folder, connection_file), stdin=subprocess.DEVNULL,
+                             env=environment(folder, connection_file) | {"FMNIST_EVCXR": evcxr}, stdin=subprocess.DEVNULL,
                              pass_fds=[program, lock.fileno()], preexec_fn=heed_stop)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: child.terminate())
@@ -80,15 +81,15 @@ def heed_stop():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def own_program(folder):
+def own_program(folder, evcxr):
     """evcxr runs the cells in a second process of its own program, by the name that Linux gives it. Here that is the
     name of a file that is no more, "NAME (deleted)": kernel/runtime stands under it. See PROTOCOL.md."""
-    program, original = folder / "evcxr", find_evcxr()
+    program = folder / "evcxr"
     Path(f"{program} (deleted)").symlink_to(KERNEL / "runtime")
     try:
-        os.link(original, program)
+        os.link(evcxr, program)
     except OSError:  # on another file system, or of another user
-        shutil.copy(original, program)
+        shutil.copy(evcxr, program)
     opened = os.open(program, os.O_RDONLY)
     program.unlink()
     return opened
@@ -105,7 +106,7 @@ def environment(folder, connection_file):
     searched = [toolchain["libraries"], folder / "library", libraries, os.environ.get("LD_LIBRARY_PATH")]
     return os.environ | {
         "FMNIST_CARGO": toolchain["cargo"], "FMNIST_NOTEBOOKS": str(KERNEL.parent), "FMNIST_PYTHON": str(PYTHON),
-        "FMNIST_EVCXR": find_evcxr(), "FMNIST_STREAMS": str(Path(connection_file).parent),
+        "FMNIST_STREAMS": str(Path(connection_file).parent),
         "RUST_SRC_PATH": toolchain["sources"], "EVCXR_TMPDIR": str(folder / "ctx"), "EVCXR_CONFIG_DIR": str(KERNEL),
         "LD_LIBRARY_PATH": ":".join(str(one) for one in searched if one),
         "CARGO_HOME": str(home), "CARGO_CACHE_AUTO_CLEAN_FREQUENCY": "never",

@@ -33,12 +33,6 @@ class Notice:
             if self.connection:
                 self.thread.start()
 
-    def end(self, text):
-        self.show(text)
-        self.ended.set()
-        if self.connection:
-            self.thread.join()
-
     def keep_telling(self):
         while not self.ended.is_set():
             self.tell()

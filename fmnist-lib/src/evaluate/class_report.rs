@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::{ConfusionMatrix, Predictions};
+use super::{ConfusionMatrix, Predictions, refuse_empty};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::support::table::{Table, counted, escape};
+use crate::support::table::{Table, escape};
 
 /// How well each class is told from the others, as `sklearn.metrics.classification_report` says it: the text is the
 /// same. Made by [`ConfusionMatrix::classification_report`].
@@ -139,19 +139,14 @@ impl Predictions {
                 "top_k_accuracy: k is 1 or more; with 1 it is the accuracy".into(),
             ));
         }
-        if self.probabilities.len() != dataset.len() || dataset.is_empty() {
-            return Err(Error::Invalid(format!(
-                "top_k_accuracy: the predictions are of {}, the labels of {}",
-                counted(self.probabilities.len(), "image"),
-                counted(dataset.len(), "image")
-            )));
-        }
+        self.check_images("top_k_accuracy", dataset)?;
+        refuse_empty(dataset)?;
         let mut right = 0;
         for (row, &label) in self.probabilities.iter().zip(dataset.labels()) {
             let own = row.get(usize::from(label)).ok_or_else(|| {
                 Error::Invalid(format!(
-                    "top_k_accuracy: an image is of class {label}, but the predictions are of {}",
-                    counted(row.len(), "class number")
+                    "top_k_accuracy: an image is of class {label}, but the predictions are of {} classes",
+                    row.len()
                 ))
             })?;
             let before = row.iter().filter(|other| *other > own).count();

@@ -128,6 +128,19 @@ impl Predictions {
         Evaluation::of(dataset, &self.classes, loss)
     }
 
+    /// Refuses predictions of more or fewer images than `dataset` has.
+    fn check_images(&self, what: &str, dataset: &Dataset) -> Result<()> {
+        let (said, there) = (self.probabilities.len(), dataset.len());
+        if said == there {
+            return Ok(());
+        }
+        Err(Error::Invalid(format!(
+            "{what}: the predictions are of {}, the labels of {}",
+            counted(said, "image"),
+            counted(there, "image")
+        )))
+    }
+
     fn check(&self) -> Result<()> {
         let (probabilities, classes) = (self.probabilities.len(), self.classes.len());
         if probabilities == classes {

@@ -32,13 +32,7 @@ impl Predictions {
     /// When there are not as many predictions as images, a probability is NaN, or all images are of `class`, or none.
     pub fn roc_curve(&self, dataset: &Dataset, class: usize) -> Result<RocCurve> {
         let refused = |problem: String| Error::Invalid(format!("roc_curve: {problem}"));
-        if self.probabilities.len() != dataset.len() {
-            return Err(refused(format!(
-                "the predictions are of {}, the labels of {}",
-                counted(self.probabilities.len(), "image"),
-                counted(dataset.len(), "image")
-            )));
-        }
+        self.check_images("roc_curve", dataset)?;
         let mut images: Vec<(f32, bool)> = Vec::with_capacity(dataset.len());
         for (row, &label) in self.probabilities.iter().zip(dataset.labels()) {
             match row.get(class) {

@@ -5,6 +5,8 @@
 
 mod show;
 
+use std::fmt::Display;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::data::{Dataset, Shape, TrainTest};
@@ -20,6 +22,10 @@ use crate::sweep::SweepResults;
 use crate::train::{Measures, Run};
 
 pub use show::Show;
+
+fn show_table(html: &str, text: &impl Display) {
+    emit(&[("text/html", html), ("text/plain", &text.to_string())]);
+}
 
 impl Figure {
     /// Shows the figure as the value of a notebook cell.
@@ -52,10 +58,7 @@ impl ConfusionMatrix {
 impl ClassificationReport {
     /// Shows a table of the classes as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        emit(&[
-            ("text/html", &self.to_html()),
-            ("text/plain", &self.to_string()),
-        ]);
+        show_table(&self.to_html(), self);
     }
 }
 
@@ -77,10 +80,7 @@ impl Evaluation {
 impl History {
     /// Shows a table of the epochs as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        emit(&[
-            ("text/html", &self.table().to_html()),
-            ("text/plain", &self.to_string()),
-        ]);
+        show_table(&self.table().to_html(), self);
     }
 }
 
@@ -96,30 +96,21 @@ impl Run {
 impl Measures {
     /// Shows a table of the epochs as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        emit(&[
-            ("text/html", &self.table().map(escape).to_html()),
-            ("text/plain", &self.to_string()),
-        ]);
+        show_table(&self.table().map(escape).to_html(), self);
     }
 }
 
 impl SweepResults {
     /// Shows one line per trial as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        emit(&[
-            ("text/html", &self.to_html()),
-            ("text/plain", &self.to_string()),
-        ]);
+        show_table(&self.to_html(), self);
     }
 }
 
 impl Summary {
     /// Shows the table of layers as the value of a notebook cell.
     pub fn evcxr_display(&self) {
-        emit(&[
-            ("text/html", &self.to_html()),
-            ("text/plain", &self.to_string()),
-        ]);
+        show_table(&self.to_html(), self);
     }
 
     fn to_html(&self) -> String {

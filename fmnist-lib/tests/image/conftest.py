@@ -1,14 +1,16 @@
 """The image under test, brought up by Docker Compose as a user would."""
 
 import os
-import random
 import shutil
-import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from server import Server
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from ports import free_port  # noqa: F401, for the tests as well
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 IMAGE = os.environ.get("FMNIST_IMAGE", "fmnist-notebooks")
@@ -22,17 +24,6 @@ def command(*arguments, check=True, **options):
                             text=True, check=False, **options)
     assert not check or result.returncode == 0, f"{arguments}:\n{result.stdout}"
     return result.stdout.strip()
-
-
-def free_port():
-    """Not one of those that the system gives to whoever asks for any, as kernels do all the time."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        try:
-            socket.create_server(("", port)).close()
-            return port
-        except OSError:
-            pass
 
 
 class Stack:

@@ -10,7 +10,6 @@ import contextlib
 import http.cookiejar
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -27,11 +26,12 @@ from pathlib import Path
 from unittest import mock
 
 KERNEL = Path(__file__).resolve().parents[3] / "notebooks" / "kernel"
-sys.path.insert(0, str(KERNEL))
+sys.path[:0] = [str(KERNEL), str(Path(__file__).resolve().parents[1])]
 import folders
 import healthy
 import serve
 from jupyter_server.auth import passwd
+from ports import free_port
 
 IMAGE = {"FMNIST_ADDRESS": "0.0.0.0"}
 COMPOSE = IMAGE | {"FMNIST_OPEN": "1", "JUPYTER_TOKEN": ""}
@@ -39,17 +39,6 @@ SECRET = "opensesame"
 HASH = passwd(SECRET, algorithm="sha1")
 STRANGER = 1234
 PATIENCE = 60  # seconds for a start, on a busy machine
-
-
-def free_port():
-    """Not one of those that the system gives to whoever asks for any, as kernels do all the time."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        try:
-            socket.create_server(("", port)).close()
-            return port
-        except OSError:
-            pass
 
 
 class Server:
