@@ -52,6 +52,7 @@ mod config;
 mod data;
 mod error;
 mod evaluate;
+mod formats;
 mod history;
 mod loss;
 mod model;

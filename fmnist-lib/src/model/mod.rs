@@ -31,7 +31,8 @@ use crate::nn::Step;
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::support::seed::{Purpose, generator};
-use place::{Placed, forward_by_layers};
+pub(crate) use place::Placed;
+use place::forward_by_layers;
 
 /// A network with weights, and what training has left behind: the state of the optimiser, the history, and where a
 /// run that was stopped stands. A stopped or failed [`fit`](crate::fit) leaves all of it as it was after the last step.
@@ -187,6 +188,17 @@ impl Model {
 
     pub(crate) fn vars(&self) -> impl Iterator<Item = &Var> {
         vars(&self.weights)
+    }
+
+    /// Each layer, in the order in which they run, and its weights. They share the model's memory.
+    pub(crate) fn layers(&self) -> Result<Vec<(Placed<'_>, Vec<Tensor>)>> {
+        let mut weights = self.vars().map(|var| var.as_detached_tensor());
+        let placed = self.spec.place()?.into_iter();
+        let with_own = placed.map(|layer| {
+            let own = weights.by_ref().take(layer.weights.len()).collect();
+            (layer, own)
+        });
+        Ok(with_own.collect())
     }
 
     /// Copies of the weights that later training does not change.

@@ -14,9 +14,9 @@ use crate::error::Result;
 #[must_use = "a setting gives back the changed value"]
 pub struct AvgPool2d {
     #[serde(rename = "size")]
-    pool_size: Pair,
+    pub(crate) pool_size: Pair,
     #[serde(flatten)]
-    sliding: Sliding,
+    pub(crate) sliding: Sliding,
 }
 
 impl AvgPool2d {

@@ -16,13 +16,13 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "a setting gives back the changed value"]
 pub struct Conv2dTranspose {
-    filters: usize,
-    kernel_size: Pair,
-    strides: Pair,
-    same: bool,
-    activation: Activation,
-    init: Init,
-    bias: bool,
+    pub(crate) filters: usize,
+    pub(crate) kernel_size: Pair,
+    pub(crate) strides: Pair,
+    pub(crate) same: bool,
+    pub(crate) activation: Activation,
+    pub(crate) init: Init,
+    pub(crate) bias: bool,
 }
 
 impl Conv2dTranspose {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 pub struct Dense {
     pub(crate) units: usize,
     pub(crate) activation: Activation,
-    init: Init,
+    pub(crate) init: Init,
 }
 
 impl Dense {

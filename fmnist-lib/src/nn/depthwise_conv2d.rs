@@ -17,13 +17,13 @@ use crate::error::Result;
 #[must_use = "a setting gives back the changed value"]
 pub struct DepthwiseConv2d {
     #[serde(rename = "size")]
-    kernel_size: Pair,
+    pub(crate) kernel_size: Pair,
     #[serde(flatten)]
-    sliding: Sliding,
-    multiplier: usize,
-    activation: Activation,
-    init: Init,
-    bias: bool,
+    pub(crate) sliding: Sliding,
+    pub(crate) multiplier: usize,
+    pub(crate) activation: Activation,
+    pub(crate) init: Init,
+    pub(crate) bias: bool,
 }
 
 impl DepthwiseConv2d {

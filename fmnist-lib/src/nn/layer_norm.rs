@@ -12,7 +12,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "a setting gives back the changed value"]
 pub struct LayerNorm {
-    epsilon: f64,
+    pub(crate) epsilon: f64,
 }
 
 impl LayerNorm {

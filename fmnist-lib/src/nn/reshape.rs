@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// `keras.layers.Reshape`: the same values in another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reshape {
-    shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Reshape {

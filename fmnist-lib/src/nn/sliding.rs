@@ -60,14 +60,14 @@ impl std::fmt::Display for Pair {
 
 /// How the windows of a convolution or a pool move, and how far they reach over the border.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sliding {
+pub(crate) struct Sliding {
     // What is as before there was a choice is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) strides: Option<Pair>,
+    pub(crate) strides: Option<Pair>,
     #[serde(default, skip_serializing_if = "Not::not")]
-    pub(super) same: bool,
+    pub(crate) same: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) padding: Option<Pair>,
+    pub(crate) padding: Option<Pair>,
 }
 
 /// The settings that a layer has from its field `sliding`. `usual` are the strides without a setting.
@@ -102,7 +102,7 @@ macro_rules! sliding_layer {
 
             /// # Errors
             /// When the input is no image, a size is 0, or no window fits.
-            fn windows(&self, size: Pair, input: &[usize]) -> Result<Windows> {
+            pub(crate) fn windows(&self, size: Pair, input: &[usize]) -> Result<Windows> {
                 let usual: fn(&Self) -> Pair = $usual;
                 let strides = self.sliding.strides.unwrap_or_else(|| usual(self));
                 self.sliding

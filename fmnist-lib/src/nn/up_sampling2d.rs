@@ -10,7 +10,7 @@ use crate::error::Result;
 /// `keras.layers.UpSampling2D`: repeats rows and columns ("nearest"), so that an image grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpSampling2d {
-    size: Pair,
+    pub(crate) size: Pair,
 }
 
 impl UpSampling2d {

@@ -17,18 +17,18 @@ use op::ConvOp;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[must_use = "a setting gives back the changed value"]
 pub struct Conv2d {
-    filters: usize,
+    pub(crate) filters: usize,
     #[serde(rename = "window")]
-    kernel_size: Pair,
-    activation: Activation,
-    init: Init,
+    pub(crate) kernel_size: Pair,
+    pub(crate) activation: Activation,
+    pub(crate) init: Init,
     // What is as before there was a choice is left out.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
-    bias: bool,
+    pub(crate) bias: bool,
     #[serde(default = "one", skip_serializing_if = "is_one")]
-    groups: usize,
+    pub(crate) groups: usize,
     #[serde(flatten)]
-    sliding: Sliding,
+    pub(crate) sliding: Sliding,
 }
 
 fn yes() -> bool {

@@ -1,0 +1,1 @@
+//! The files of other programs: what is trained here goes on there, and the other way round.
