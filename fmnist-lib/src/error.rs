@@ -75,6 +75,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A model in the form of another program that cannot be read, or cannot be written in this form.
+    #[error("{path}: {problem}", path = path.display())]
+    ModelFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and the layer that it is about.
+        problem: String,
+    },
+
     /// Reading or writing a file failed.
     #[error("cannot {action} {path}: {source}{remedy}", path = path.display(), remedy = remedy(source))]
     Io {

@@ -87,7 +87,7 @@ pub use model::{
 pub use nn::{
     Activation, AnyLayer, AvgPool2d, BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
     Dropout, Flatten, GlobalAvgPool2d, Init, Layer, LayerNorm, MaxPool2d, Pair, Pass, Reshape,
-    Step, UpSampling2d, Weight, ZeroPadding2d,
+    Step, UpSampling2d, Weight, ZeroPadding2d, Zeros,
 };
 pub use notebook::Show;
 pub use optim::{

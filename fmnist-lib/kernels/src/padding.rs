@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{check_len, check_sides};
 
-/// Adds `size` rows and columns of zeros on each side; batches are `[n][height][width][channels]`.
+/// Adds rows and columns of zeros around images; batches are `[n][height][width][channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
     /// Rows of the input.
@@ -13,8 +13,8 @@ pub struct Padding {
     pub width: usize,
     /// Channels.
     pub channels: usize,
-    /// Rows and columns added on each side.
-    pub size: usize,
+    /// Rows added above and below, columns added left and right.
+    pub zeros: [[usize; 2]; 2],
 }
 
 impl Padding {
@@ -23,13 +23,20 @@ impl Padding {
     }
 
     fn output_len(&self) -> usize {
-        (self.height + 2 * self.size) * (self.width + 2 * self.size) * self.channels
+        let [[top, bottom], _] = self.zeros;
+        (self.height + top + bottom) * self.wide() * self.channels
+    }
+
+    /// Columns of the output.
+    fn wide(&self) -> usize {
+        let [_, [left, right]] = self.zeros;
+        self.width + left + right
     }
 
     /// Where row `row` of an input lies in its output.
     fn row(&self, row: usize) -> std::ops::Range<usize> {
-        let wide = self.width + 2 * self.size;
-        let start = ((row + self.size) * wide + self.size) * self.channels;
+        let [[top, _], [left, _]] = self.zeros;
+        let start = ((row + top) * self.wide() + left) * self.channels;
         start..start + self.width * self.channels
     }
 

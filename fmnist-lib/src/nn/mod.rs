@@ -56,9 +56,10 @@ pub use reshape::Reshape;
 pub(crate) use shape::product;
 use shape::{at_least_one, check_epsilon, image_shape, without_batch};
 pub use sliding::Pair;
+pub(crate) use sliding::Sliding;
 pub use up_sampling2d::UpSampling2d;
-pub use zero_padding2d::ZeroPadding2d;
 use zero_padding2d::zeros_around;
+pub use zero_padding2d::{ZeroPadding2d, Zeros};
 
 use crate::error::{Error, Result};
 use crate::support::seed::{Purpose, key};

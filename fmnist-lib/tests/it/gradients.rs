@@ -372,6 +372,7 @@ fn same_padding_lies_where_keras_puts_it() {
 fn dropout_and_flatten() {
     agrees_with_finite_differences(&Dropout::new(0.4), &[4, 3, 2, 5]);
     agrees_with_finite_differences(&ZeroPadding2d::new(2), &[2, 3, 2, 4]);
+    agrees_with_finite_differences(&ZeroPadding2d::new(((0, 1), (2, 0))), &[2, 3, 2, 4]);
     agrees_with_finite_differences(&Flatten, &[2, 3, 2, 4]);
 }
 

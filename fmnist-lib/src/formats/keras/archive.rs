@@ -1,0 +1,105 @@
+//! What lies where in each kind of file.
+
+use std::io::{Cursor, Read, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+use super::weights::StoredWeights;
+use crate::error::{Error, Result};
+
+const CONFIG: &str = "config.json";
+const METADATA: &str = "metadata.json";
+const WEIGHTS: &str = "model.weights.h5";
+
+/// The version whose files the tests compare with.
+const KERAS_VERSION: &str = "3.15.1";
+
+/// A file of Keras, whole in memory.
+pub(super) enum Archive {
+    /// `.keras`, of Keras 3: a ZIP archive of the network and its weights.
+    Keras(Vec<u8>),
+    /// HDF5: `.weights.h5`, or the `.h5` of Keras 2.
+    Hdf5(Vec<u8>),
+}
+
+impl Archive {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        match () {
+            () if bytes.starts_with(b"PK") => Ok(Self::Keras(bytes)),
+            () if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => Ok(Self::Hdf5(bytes)),
+            () => Err(Error::ModelFile {
+                path: path.into(),
+                problem: "this is neither a .keras nor an .h5 file of Keras".into(),
+            }),
+        }
+    }
+
+    /// The network, as Keras describes it.
+    pub(super) fn config(&self) -> Result<Value> {
+        let text = match self {
+            Self::Keras(bytes) => String::from_utf8_lossy(&part(bytes, CONFIG)?).into_owned(),
+            Self::Hdf5(bytes) => StoredWeights::open(bytes)?.model_config()?.ok_or_else(|| {
+                Error::Invalid(
+                    "it holds weights alone: build the model from its ModelSpec, then call load_keras_weights".into(),
+                )
+            })?,
+        };
+        serde_json::from_str(&text).map_err(|error| {
+            Error::Invalid(format!(
+                "its description of the network cannot be read ({error})"
+            ))
+        })
+    }
+
+    pub(super) fn weights(&self) -> Result<StoredWeights> {
+        match self {
+            Self::Keras(bytes) => StoredWeights::open(&part(bytes, WEIGHTS)?),
+            Self::Hdf5(bytes) => StoredWeights::open(bytes),
+        }
+    }
+}
+
+fn part(archive: &[u8], name: &str) -> Result<Vec<u8>> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        Error::Invalid(format!(
+            "it is damaged, or no file of Keras: {name} cannot be read ({error}); save it anew"
+        ))
+    };
+    let mut archive = ZipArchive::new(Cursor::new(archive)).map_err(|error| damaged(&error))?;
+    let mut part = archive.by_name(name).map_err(|error| damaged(&error))?;
+    let mut bytes = Vec::new();
+    part.read_to_end(&mut bytes)
+        .map_err(|error| damaged(&error))?;
+    Ok(bytes)
+}
+
+/// A `.keras` file.
+pub(super) fn write(config: &Value, weights: Vec<u8>) -> Result<Vec<u8>> {
+    let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let metadata = json!({ "keras_version": KERAS_VERSION, "date_saved": now.replace('T', "@") });
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    // As Keras does: it reads the weights in place.
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let parts = [
+        (METADATA, metadata.to_string().into_bytes()),
+        (CONFIG, config.to_string().into_bytes()),
+        (WEIGHTS, weights),
+    ];
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::Invalid(format!("the archive cannot be made ({error})"))
+    };
+    for (name, bytes) in parts {
+        archive
+            .start_file(name, stored)
+            .map_err(|error| failed(&error))?;
+        archive.write_all(&bytes).map_err(|error| failed(&error))?;
+    }
+    Ok(archive
+        .finish()
+        .map_err(|error| failed(&error))?
+        .into_inner())
+}

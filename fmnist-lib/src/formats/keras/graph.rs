@@ -1,0 +1,260 @@
+//! A network as Keras has it: layers by name, each with the layers that it reads.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::model::ModelSpec;
+
+/// One layer of Keras.
+#[derive(Clone)]
+pub(super) struct Node {
+    /// `Conv2D`…
+    pub(super) class: String,
+    pub(super) name: String,
+    pub(super) config: Map<String, Value>,
+    /// The nodes that it reads.
+    pub(super) inputs: Vec<usize>,
+    /// Of one output, the batch left out; unknown where the network has been read from a file.
+    pub(super) shape: Vec<usize>,
+    /// The layer of this crate whose weights it has.
+    pub(super) layer: Option<OwnLayer>,
+}
+
+/// A layer of a network of this crate, with its weights.
+#[derive(Clone)]
+pub(super) struct OwnLayer {
+    pub(super) name: String,
+    pub(super) weights: Vec<candle_core::Tensor>,
+}
+
+pub(super) const INPUT: &str = "InputLayer";
+
+impl Node {
+    pub(super) fn new(class: &str, name: &str, config: &Map<String, Value>) -> Self {
+        Self {
+            class: class.into(),
+            name: name.into(),
+            config: config.clone(),
+            inputs: Vec::new(),
+            shape: Vec::new(),
+            layer: None,
+        }
+    }
+}
+
+/// The layers of a network, each behind those that it reads: the order in which Keras counts them.
+pub(super) fn nodes(config: &Value) -> Result<Vec<Node>> {
+    let inner = &config["config"];
+    // Keras 2's `Sequential` had at first no name, only layers.
+    let layers = inner.get("layers").unwrap_or(inner).as_array();
+    let (Some(class), Some(layers)) = (config["class_name"].as_str(), layers) else {
+        return Err(Error::Invalid(
+            "its description of the network has no layers".into(),
+        ));
+    };
+    let in_a_row = match class {
+        "Sequential" => true,
+        "Functional" | "Model" => false,
+        other => {
+            return Err(Error::Invalid(format!(
+                "its network is a {other}: only Sequential and functional networks (keras.Model of inputs and \
+                 outputs) say what they are made of; load the weights by load_keras_weights"
+            )));
+        }
+    };
+    let mut known = HashMap::new();
+    let mut nodes: Vec<Node> = Vec::with_capacity(layers.len() + 1);
+    for layer in layers {
+        let name = layer["config"]["name"].as_str().or(layer["name"].as_str());
+        let (Some(class), Some(name), Some(config)) = (
+            layer["class_name"].as_str(),
+            name,
+            layer["config"].as_object(),
+        ) else {
+            return Err(Error::Invalid(
+                "a layer of its network has no class or no name".into(),
+            ));
+        };
+        // Of Keras 2, a row may begin with the first layer, which then tells the shape of the input.
+        if nodes.is_empty() && class != INPUT {
+            nodes.push(Node::new(INPUT, "input", config));
+        }
+        let at = nodes.len();
+        let inputs = match in_a_row {
+            true => at.checked_sub(1).into_iter().collect(),
+            false => read_layers(name, &layer["inbound_nodes"], &known)?,
+        };
+        known.insert(name.to_owned(), at);
+        nodes.push(Node {
+            inputs,
+            ..Node::new(class, name, config)
+        });
+    }
+    Ok(nodes)
+}
+
+/// The one node that is the network's output.
+pub(super) fn output(config: &Value, nodes: &[Node]) -> Result<usize> {
+    let Some(outputs) = config["config"].get("output_layers") else {
+        return nodes
+            .len()
+            .checked_sub(1)
+            .ok_or_else(|| Error::Invalid("its network has no layers".into()));
+    };
+    let mut names = Vec::new();
+    histories(outputs, &mut names);
+    let [name] = names[..] else {
+        return Err(Error::Invalid(format!(
+            "its network has {} outputs; this crate's have one",
+            names.len()
+        )));
+    };
+    nodes
+        .iter()
+        .position(|node| node.name == name)
+        .ok_or_else(|| unknown("the output", name))
+}
+
+fn unknown(reader: &str, name: &str) -> Error {
+    Error::Invalid(format!(
+        "{reader} of its network reads {name}, which is none of the layers before it"
+    ))
+}
+
+/// What a layer reads, where it is called once.
+fn read_layers(layer: &str, calls: &Value, known: &HashMap<String, usize>) -> Result<Vec<usize>> {
+    let calls = calls.as_array().map_or(&[][..], Vec::as_slice);
+    if calls.len() > 1 {
+        return Err(Error::Invalid(format!(
+            "layer {layer} of its network is used {} times; in this crate a layer has one place",
+            calls.len()
+        )));
+    }
+    let mut names = Vec::new();
+    calls.iter().for_each(|call| histories(call, &mut names));
+    let find = |name: &&str| {
+        known
+            .get(*name)
+            .copied()
+            .ok_or_else(|| unknown(&format!("layer {layer}"), name))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The names of layers in `["conv2d", 0, 0]`, the form in which both Keras 2 and Keras 3 tell whose output something is.
+fn histories<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
+    match value {
+        Value::Array(parts) => match &parts[..] {
+            [Value::String(name), Value::Number(_), Value::Number(_), ..] => names.push(name),
+            _ => parts.iter().for_each(|part| histories(part, names)),
+        },
+        Value::Object(fields) => fields.values().for_each(|field| histories(field, names)),
+        _ => {}
+    }
+}
+
+/// The network as `config.json` has it: `Sequential` where its layers stand in a row.
+pub(super) fn config(spec: &ModelSpec, nodes: &[Node]) -> Value {
+    let in_a_row = nodes
+        .iter()
+        .enumerate()
+        .all(|(at, node)| node.inputs == Vec::from_iter(at.checked_sub(1)));
+    let layers: Vec<Value> = nodes
+        .iter()
+        .map(|node| layer(node, nodes, in_a_row))
+        .collect();
+    let (module, class, config) = match in_a_row {
+        true => (
+            "keras",
+            "Sequential",
+            json!({ "name": spec.name(), "trainable": true, "layers": layers }),
+        ),
+        false => {
+            let end = |node: Option<&Node>| node.map(|node| json!([node.name, 0, 0]));
+            let config = json!({
+                "name": spec.name(),
+                "trainable": true,
+                "layers": layers,
+                "input_layers": end(nodes.first()),
+                "output_layers": end(nodes.last()),
+            });
+            ("keras.src.models.functional", "Functional", config)
+        }
+    };
+    json!({ "module": module, "class_name": class, "config": config, "registered_name": null })
+}
+
+fn layer(node: &Node, nodes: &[Node], in_a_row: bool) -> Value {
+    let mut config = node.config.clone();
+    config.insert("name".into(), json!(node.name));
+    let mut layer = json!({
+        "module": "keras.layers",
+        "class_name": node.class,
+        "config": config,
+        "registered_name": null,
+    });
+    if !in_a_row {
+        let tensor = |&at: &usize| {
+            let shape: Vec<Value> = [Value::Null]
+                .into_iter()
+                .chain(nodes[at].shape.iter().map(|&side| json!(side)))
+                .collect();
+            let history = json!([nodes[at].name, 0, 0]);
+            let config = json!({ "shape": shape, "dtype": "float32", "keras_history": history });
+            json!({ "class_name": "__keras_tensor__", "config": config })
+        };
+        let tensors: Vec<Value> = node.inputs.iter().map(tensor).collect();
+        let calls = match &tensors[..] {
+            [] => json!([]),
+            [one] => json!([{ "args": [one], "kwargs": {} }]),
+            several => json!([{ "args": [several], "kwargs": {} }]),
+        };
+        layer["name"] = json!(node.name);
+        layer["inbound_nodes"] = calls;
+    }
+    layer
+}
+
+/// Puts nodes into the order of Keras's `model.layers` (`map_graph` in keras/src/ops/function.py): by their distance from
+/// the output, and where that is equal, by the order in which a search from the output first meets them. The last is the output.
+pub(super) fn in_order_of_keras(nodes: Vec<Node>) -> Vec<Node> {
+    let mut met = vec![None; nodes.len()];
+    let mut count = 0;
+    let mut open: Vec<usize> = nodes.len().checked_sub(1).into_iter().collect();
+    while let Some(at) = open.pop() {
+        if met[at].is_none() {
+            met[at] = Some(count);
+            count += 1;
+            open.extend(nodes[at].inputs.iter().rev());
+        }
+    }
+    let mut distance = vec![0; nodes.len()];
+    // Each stands behind those that it reads.
+    for (at, node) in nodes.iter().enumerate().rev() {
+        for &input in &node.inputs {
+            distance[input] = distance[input].max(distance[at] + 1);
+        }
+    }
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(distance[at]), met[at]));
+    let mut place = vec![0; nodes.len()];
+    order
+        .iter()
+        .enumerate()
+        .for_each(|(new, &old)| place[old] = new);
+    let mut sorted: Vec<(usize, Node)> = nodes
+        .into_iter()
+        .enumerate()
+        .map(|(old, node)| (place[old], node))
+        .collect();
+    sorted.sort_by_key(|(new, _)| *new);
+    let renumbered = sorted.into_iter().map(|(_, mut node)| {
+        node.inputs
+            .iter_mut()
+            .for_each(|input| *input = place[*input]);
+        node
+    });
+    renumbered.collect()
+}

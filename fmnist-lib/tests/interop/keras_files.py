@@ -1,0 +1,133 @@
+"""Models in Keras's files: `write FOLDER` makes some, `check FOLDER` reads what Rust has made.
+
+Beside NAME.keras lie NAME-images.npy and NAME-scores.npy: what the network answers to these images.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
+import keras  # noqa: E402
+import networks  # noqa: E402
+import numpy as np  # noqa: E402
+from keras import layers as L  # noqa: E402
+
+IMAGES = 5
+
+
+def odd(x):
+    """Settings that no network of the zoo has."""
+    x = L.Rescaling(1 / 127.5, -1)(x)
+    x = L.ZeroPadding2D(((0, 1), (2, 0)))(x)
+    x = L.Conv2D(6, (3, 5), (2, 3), activation=L.LeakyReLU(0.1), kernel_initializer="he_normal")(x)
+    x = L.DepthwiseConv2D((5, 3), 2, "same", depth_multiplier=3)(x)
+    x = L.BatchNormalization(center=False, scale=False, epsilon=1e-5)(x)
+    x = L.LeakyReLU(0.2)(x)
+    left = L.Conv2DTranspose(4, (2, 3), (3, 2), activation="elu")(x)
+    right = L.Activation("selu")(L.Conv2DTranspose(4, (2, 3), (3, 2), use_bias=False)(x))
+    x = L.Concatenate()([left, L.Add()([left, right])])
+    x = L.LayerNormalization()(x)
+    x = L.AveragePooling2D((2, 3), (1, 2), "same")(x)
+    x = L.Dense(12, "tanh", use_bias=False)(L.Flatten()(x))
+    x = L.Reshape((2, 3, 2))(x)
+    x = L.UpSampling2D((1, 2))(x)
+    x = L.Dropout(0.5)(L.Flatten()(x))
+    return L.Dense(7, activation="softmax")(x)
+
+
+def in_a_row():
+    """The network of the report as a Keras user writes it, with a softmax."""
+    return keras.Sequential([
+        keras.Input((28, 28, 1)),
+        L.Conv2D(32, 3, activation="relu", kernel_initializer="orthogonal"),
+        L.MaxPooling2D(),
+        L.Dropout(0.2),
+        L.Flatten(),
+        L.Dense(32, activation="swish", kernel_regularizer="l2"),
+        L.Dense(10),
+        L.Softmax(),
+    ])
+
+
+def basic_classification():
+    """TensorFlow's tutorial: its images have no channels."""
+    return keras.Sequential([
+        L.Flatten(input_shape=(28, 28)),
+        L.Dense(128, activation="relu"),
+        L.Dense(10),
+    ])
+
+
+def functional(network, shape=(28, 28, 1)):
+    x = keras.Input(shape)
+    return keras.Model(x, network(x))
+
+
+def write(folder):
+    keras.utils.set_random_seed(1)
+    made = {name: functional(network) for name, network in networks.ZOO.items()}
+    made |= {
+        "odd": functional(odd, (11, 17, 3)),
+        "in-a-row": in_a_row(),
+        "basic-classification": basic_classification(),
+    }
+    for name, model in made.items():
+        images = np.random.uniform(0, 1, (IMAGES, *model.input_shape[1:])).astype("float32")
+        targets = np.random.uniform(0, 1, (IMAGES, *model.output_shape[1:]))
+        # One epoch moves what a batch normalisation has measured, too.
+        model.compile("sgd", "mse", run_eagerly=True)
+        model.fit(images, targets, verbose=0)
+        model.save(folder / f"{name}.keras")
+        np.save(folder / f"{name}-images.npy", images)
+        np.save(folder / f"{name}-scores.npy", model.predict(images, verbose=0))
+    made["dense-net"].save_weights(folder / "dense-net.weights.h5")
+    made["odd"].save(folder / "odd.h5")
+    refused(folder)
+
+
+def refused(folder):
+    """Networks that this library does not have."""
+    x = keras.Input((28, 28, 1))
+    rows = L.Reshape((28, 28))(x)
+    twice = L.Conv2D(3, 3, padding="same", name="twice")
+    first = L.Conv2D(1, 3, padding="same", name="first")(x)
+    second = L.Conv2D(1, 3, padding="same", name="second")(first)
+    crossed = L.Add(name="crossed")([x, first, second])
+    for name, output in {
+        "recurrent": L.LSTM(4, name="memory")(rows),
+        "dilated": L.Conv2D(4, 3, dilation_rate=2, name="dilated")(x),
+        "shared": twice(L.Conv2D(3, 3)(twice(L.Conv2D(3, 3)(x)))),
+        "crossed": crossed,
+        "capped": L.ReLU(6, name="capped")(x),
+    }.items():
+        keras.Model(x, output).save(folder / f"{name}.keras")
+
+
+def check(folder):
+    largest = 0
+    for path in sorted(folder.glob("*.keras")):
+        model = keras.models.load_model(path)
+        images, scores = (np.load(folder / f"{path.stem}-{what}.npy") for what in ("images", "scores"))
+        difference = compare(path.stem, model, images, scores)
+        copy = keras.models.clone_model(model)
+        copy.load_weights(folder / f"{path.stem}.weights.h5")
+        compare(f"{path.stem}, weights alone", copy, images, scores)
+        largest = max(largest, difference)
+        # What was read can be trained and written again.
+        model.compile("sgd", "mse", run_eagerly=True)
+        model.fit(images, scores, verbose=0)
+        model.save(folder / "again.keras")
+        (folder / "again.keras").unlink()
+    print(f"largest difference, relative to the largest score: {largest:.1e}")
+
+
+def compare(name, model, images, scores):
+    found = model.predict(images, verbose=0)
+    difference = np.abs(found - scores).max() / np.abs(scores).max()
+    assert found.shape == scores.shape and difference < 1e-5, f"{name}: {difference}"
+    return difference
+
+
+{"write": write, "check": check}[sys.argv[1]](Path(sys.argv[2]))
