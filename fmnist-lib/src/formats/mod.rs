@@ -1,1 +1,4 @@
 //! The files of other programs: what is trained here goes on there, and the other way round.
+
+mod onnx;
+mod pytorch;
