@@ -7,17 +7,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
 
-use super::file::{
-    FIRST_VERSION, METADATA, Metadata, VERSION, metadata, parse, read, refused, write,
-};
+use super::file::{FIRST_VERSION, METADATA, Metadata, VERSION, metadata};
 use super::{Log, Model};
 use crate::config::FitConfig;
 use crate::error::Result;
 use crate::optim::{Adam, Optimizer, OptimizerState, to_host};
+use crate::support::tensors::{Wanted, parse, read, refused, write};
 
 const BEST: &str = "best/";
 const AVERAGE: &str = "average/";
@@ -218,35 +216,12 @@ impl Model {
     /// For each weight, the tensor of its name behind `prefix`, of its shape.
     fn tensors(&self, path: &Path, file: &SafeTensors<'_>, prefix: &str) -> Result<Vec<Tensor>> {
         let read = |weight: &super::NamedWeight| {
-            let name = format!("{prefix}{}", weight.name);
-            let view = file.tensor(&name).map_err(|_| {
-                refused(
-                    path,
-                    format!(
-                        "it has no tensor {name}, which model {} needs",
-                        self.spec.name()
-                    ),
-                )
-            })?;
-            if view.dtype() != Dtype::F32 || view.shape() != weight.var.dims() {
-                return Err(refused(
-                    path,
-                    format!(
-                        "{name} is {:?} of shape {:?}, but model {} needs F32 of shape {:?}",
-                        view.dtype(),
-                        view.shape(),
-                        self.spec.name(),
-                        weight.var.dims()
-                    ),
-                ));
-            }
-            let (shape, device) = (view.shape(), self.device());
-            Ok(Tensor::from_raw_buffer(
-                view.data(),
-                DType::F32,
-                shape,
-                device,
-            )?)
+            let wanted = Wanted {
+                model: self.spec.name(),
+                name: &format!("{prefix}{}", weight.name),
+                shape: weight.var.dims(),
+            };
+            wanted.find(path, file, self.device())
         };
         self.weights.iter().map(read).collect()
     }

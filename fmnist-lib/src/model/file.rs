@@ -1,18 +1,15 @@
-//! The file of a checkpoint: tensors, and JSON in the metadata of safetensors.
+//! What the file of a checkpoint holds besides tensors: JSON in the metadata of safetensors.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSpec, RunPlan};
 use crate::data::Scaling;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::history::{Ended, EpochSoFar, History};
-use crate::support::files::write_atomically;
+use crate::support::tensors::{parse, refused};
 
 /// Of a file that the version before cannot read. It would train the part of an epoch again that
 /// [`Metadata::epoch_so_far`] tells of, and layers that are [`Metadata::frozen`].
@@ -42,22 +39,6 @@ pub(super) struct Metadata {
     /// Names of layers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) frozen: Vec<String>,
-}
-
-pub(super) fn refused(path: &Path, problem: impl ToString) -> Error {
-    Error::Checkpoint {
-        path: path.into(),
-        problem: problem.to_string(),
-    }
-}
-
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io("read", path))
-}
-
-pub(super) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes)
-        .map_err(|error| refused(path, format!("not a whole safetensors file ({error})")))
 }
 
 pub(super) fn metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
@@ -90,27 +71,4 @@ pub(super) fn metadata(path: &Path, bytes: &[u8]) -> Result<Metadata> {
         ));
     }
     serde_json::from_str(json).map_err(unreadable)
-}
-
-pub(super) fn write(
-    path: &Path,
-    tensors: &[(String, Tensor)],
-    metadata: Option<HashMap<String, String>>,
-) -> Result<()> {
-    let mut parts = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let values = tensor
-            .to_device(&Device::Cpu)?
-            .flatten_all()?
-            .to_vec1::<f32>()?;
-        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-        parts.push((name, tensor.dims().to_vec(), bytes));
-    }
-    let views = parts.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        Ok((name.as_str(), view.map_err(|error| refused(path, error))?))
-    });
-    let views: Vec<_> = views.collect::<Result<_>>()?;
-    let bytes = safetensors::serialize(views, metadata).map_err(|error| refused(path, error))?;
-    write_atomically(path, &bytes)
 }

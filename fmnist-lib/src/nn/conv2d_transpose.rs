@@ -60,11 +60,12 @@ impl Conv2dTranspose {
     pub fn same(self) -> Self {
         Self { same: true, ..self }
     }
+
     /// The windows of the convolution that leads back from the output to an input of shape `input`.
     ///
     /// # Errors
     /// When the input is no image, or a size is 0 or too large.
-    fn windows(&self, input: &[usize]) -> Result<Windows> {
+    pub(crate) fn windows(&self, input: &[usize]) -> Result<Windows> {
         let (height, width, _) = image_shape("Conv2dTranspose", input)?;
         let (Pair(window), Pair(strides)) = (self.kernel_size, self.strides);
         let sides = [height, width];

@@ -6,3 +6,4 @@ pub(crate) mod interrupt;
 pub(crate) mod seed;
 pub(crate) mod stored;
 pub(crate) mod table;
+pub(crate) mod tensors;

@@ -20,6 +20,8 @@ mod gradients;
 mod home;
 /// Files in the format IDX: read, damaged, hostile.
 mod idx;
+/// Files for other programs, and what these make of them.
+mod interop;
 /// Ctrl-C.
 mod interrupt;
 /// What needs JupyterLab and the notebooks' kernel.
@@ -47,6 +49,8 @@ mod preprocess;
 /// Tests that start themselves as processes.
 mod profile;
 mod program;
+/// Weights as PyTorch has them.
+mod pytorch;
 /// Fashion-MNIST itself, fetched where the machine lacks it.
 mod real_data;
 /// Networks and inputs that cannot work, and what those that work give.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::striped;
 
 #[path = "../../examples/zoo/networks.rs"]
-mod networks;
+pub(crate) mod networks;
 
 /// `count_params()` of Keras 3.15.1 for the same layers, built by `keras.Sequential` and, where they
 /// have branches, by `keras.Model` with `Add` and `Concatenate`: `Conv2D(6, 5)`, `AvgPool2D(2)`,
@@ -113,7 +113,7 @@ fn images() -> Dataset {
 }
 
 /// The network without dropout, which no two libraries draw alike, with the weights of `tests/keras/zoo.py`.
-fn with_weights(spec: &ModelSpec) -> Model {
+pub(crate) fn with_weights(spec: &ModelSpec) -> Model {
     fn keep(value: &mut Value) {
         match value {
             Value::Array(values) => values.iter_mut().for_each(keep),
@@ -143,7 +143,7 @@ fn with_weights(spec: &ModelSpec) -> Model {
     model
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 

@@ -4,18 +4,22 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use candle_core::{D, Device, Tensor};
+use fmnist_lib::candle_core::{D, Device, Tensor};
 use fmnist_lib::{
-    Activation, AvgPool2d, BatchNorm, Block, Conv2d, Conv2dTranspose, Dataset, Dense, DepthwiseConv2d, Error,
-    FitConfig, Flatten, GlobalAvgPool2d, Init, LayerNorm, MaxPool2d, MeanSquaredError, Model, ModelSpec, Reshape,
-    Scaling, UpSampling2d, Verbose, ZeroPadding2d, candle_core, candle_nn, fit, one_layer,
+    Activation, AvgPool2d, BatchNorm, Block, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
+    Error, Flatten, GlobalAvgPool2d, Init, LayerNorm, MaxPool2d, Model, ModelSpec, Reshape,
+    Scaling, UpSampling2d, ZeroPadding2d, candle_nn, one_layer,
 };
 
 use super::run;
-use crate::networks;
+use crate::zoo::{networks, values, with_weights};
 
 fn keras(command: &str, folder: &Path) {
-    run("keras", "keras_files.py", &[OsStr::new(command), folder.as_os_str()]);
+    run(
+        "keras",
+        "keras_files.py",
+        &[OsStr::new(command), folder.as_os_str()],
+    );
 }
 
 /// What Keras has trained and saved.
@@ -42,13 +46,24 @@ fn difference(model: &Model, name: &str, softmax: bool) -> f32 {
         found = candle_nn::ops::softmax(&found, D::Minus1).unwrap();
     }
     assert_eq!(found.dims(), scores.dims(), "{name}");
-    let largest = |tensor: &Tensor| tensor.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    let largest = |tensor: &Tensor| {
+        tensor
+            .abs()
+            .unwrap()
+            .max_all()
+            .unwrap()
+            .to_scalar::<f32>()
+            .unwrap()
+    };
     largest(&(found - &scores).unwrap()) / largest(&scores)
 }
 
 #[test]
 fn a_model_that_keras_has_trained_answers_here_as_there() {
-    let names = SAVED.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = SAVED
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names = names.filter_map(|name| Some(name.strip_suffix("-scores.npy")?.to_owned()));
     let names: Vec<String> = names.collect();
     assert!(names.len() >= 20, "{names:?}");
@@ -65,7 +80,10 @@ fn a_model_that_keras_has_trained_answers_here_as_there() {
 #[test]
 fn what_keras_tells_of_a_network_becomes_part_of_it() {
     let odd = Model::load_keras(saved("odd.keras")).unwrap();
-    let scaling = Scaling::Standard { mean: 127.5, deviation: 127.5 };
+    let scaling = Scaling::Standard {
+        mean: 127.5,
+        deviation: 127.5,
+    };
     assert_eq!(odd.spec().input_scaling(), scaling);
     let in_a_row = Model::load_keras(saved("in-a-row.keras")).unwrap();
     let ours = one_layer().build(1).unwrap();
@@ -78,7 +96,10 @@ fn what_keras_tells_of_a_network_becomes_part_of_it() {
 #[test]
 fn weights_alone_are_read_into_a_network_of_the_same_layers() {
     let recipes = networks::all().into_iter();
-    let spec = recipes.map(|recipe| recipe.spec).find(|spec| spec.name() == "dense-net").unwrap();
+    let spec = recipes
+        .map(|recipe| recipe.spec)
+        .find(|spec| spec.name() == "dense-net")
+        .unwrap();
     for file in ["dense-net.weights.h5", "dense-net.keras"] {
         let mut model = spec.build(7).unwrap();
         model.load_keras_weights(saved(file)).unwrap();
@@ -87,20 +108,39 @@ fn weights_alone_are_read_into_a_network_of_the_same_layers() {
     }
     let mut other = one_layer().build(7).unwrap();
     let before = other.weights()[0].1.copy().unwrap();
-    let error = other.load_keras_weights(saved("dense-net.weights.h5")).unwrap_err();
-    assert!(error.to_string().contains("layer Conv2D-1 (Conv2D): its kernel has the shape [3, 3, 1, 24] in the file"), "{error}");
+    let error = other
+        .load_keras_weights(saved("dense-net.weights.h5"))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains(
+            "layer Conv2D-1 (Conv2D): its kernel has the shape [3, 3, 1, 24] in the file"
+        ),
+        "{error}"
+    );
     let after = &other.weights()[0].1;
-    assert_eq!(before.flatten_all().unwrap().to_vec1::<f32>().unwrap(), after.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    assert_eq!(
+        before.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+        after.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    );
 }
 
 #[test]
 fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer() {
     for (name, expected) in [
-        ("recurrent", "layer memory (LSTM): this crate has no such layer"),
-        ("dilated", "layer dilated (Conv2D): this crate has none with a dilation_rate of [2,2]"),
+        (
+            "recurrent",
+            "layer memory (LSTM): this crate has no such layer",
+        ),
+        (
+            "dilated",
+            "layer dilated (Conv2D): this crate has none with a dilation_rate of [2,2]",
+        ),
         ("shared", "layer twice of its network is used 2 times"),
         ("crossed", "layer first (Conv2D): several branches read it"),
-        ("capped", "layer capped (ReLU): this crate has no ReLU with a max_value of 6"),
+        (
+            "capped",
+            "layer capped (ReLU): this crate has no ReLU with a max_value of 6",
+        ),
     ] {
         let error = Model::load_keras(saved(&format!("{name}.keras"))).unwrap_err();
         assert!(matches!(error, Error::ModelFile { .. }));
@@ -112,21 +152,56 @@ fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer()
 
 /// Settings that no network of the zoo has.
 fn odd() -> ModelSpec {
-    let slope = Activation::LeakyRelu { negative_slope: 0.1 };
+    let slope = Activation::LeakyRelu {
+        negative_slope: 0.1,
+    };
     let left = Block::new()
-        .layer("conv", Conv2d::new(6).kernel_size((3, 2)).strides((2, 1)).padding((1, 0)).groups(3).activation(slope))
-        .layer("norm", BatchNorm::new().epsilon(1e-5).activation(Activation::Elu));
+        .layer(
+            "conv",
+            Conv2d::new(6)
+                .kernel_size((3, 2))
+                .strides((2, 1))
+                .padding((1, 0))
+                .groups(3)
+                .activation(slope),
+        )
+        .layer(
+            "norm",
+            BatchNorm::new().epsilon(1e-5).activation(Activation::Elu),
+        );
     let right = Block::new()
-        .layer("depthwise", DepthwiseConv2d::new((2, 2)).strides((2, 1)).depth_multiplier(2).init(Init::Torch))
+        .layer(
+            "depthwise",
+            DepthwiseConv2d::new((2, 2))
+                .strides((2, 1))
+                .depth_multiplier(2)
+                .init(Init::Torch),
+        )
         .layer("selu", Activation::Selu);
     ModelSpec::new("odd")
         .input([12, 9, 3])
         .add("joined", [left, right])
         .layer("frame", ZeroPadding2d::new(((0, 1), (2, 0))))
-        .layer("grow", Conv2dTranspose::new(4).kernel_size((2, 3)).strides((3, 2)).without_bias().activation(Activation::Silu))
+        .layer(
+            "grow",
+            Conv2dTranspose::new(4)
+                .kernel_size((2, 3))
+                .strides((3, 2))
+                .without_bias()
+                .activation(Activation::Silu),
+        )
         .layer("pool", AvgPool2d::new((2, 3)).strides((1, 2)).same())
         .layer("most", MaxPool2d::new(3).strides(2))
-        .concatenate("again", [Block::new(), Block::new().layer("up", Conv2d::new(3).same().init(Init::Normal { stddev: 0.1 }))])
+        .concatenate(
+            "again",
+            [
+                Block::new(),
+                Block::new().layer(
+                    "up",
+                    Conv2d::new(3).same().init(Init::Normal { stddev: 0.1 }),
+                ),
+            ],
+        )
         .layer("layer-norm", LayerNorm::new().epsilon(1e-4))
         .layer("slope", slope)
         .layer("up", UpSampling2d::new((1, 2)))
@@ -137,18 +212,99 @@ fn odd() -> ModelSpec {
         .layer("output", Dense::new(5).activation(Activation::Tanh))
 }
 
+/// Each network, with weights that are noise.
 #[test]
 fn a_model_that_is_written_here_answers_there_as_here() {
     let folder = tempfile::tempdir().unwrap();
-    let zoo = networks::all().into_iter().map(|recipe| recipe.spec);
-    for spec in zoo.chain([odd()]) {
-        let model = trained(&spec);
+    let zoo = networks::all().into_iter().map(|it| (it.spec, [28, 28, 1]));
+    for (spec, [height, width, channels]) in zoo.chain([(odd(), [12, 9, 3])]) {
+        let model = with_weights(&spec);
         let path = |ending: &str| folder.path().join(format!("{}{ending}", spec.name()));
-        let images = noise(&[3, spec.input_shape()[0], spec.input_shape()[1], spec.input_shape()[2]], 3);
+        let images = Tensor::rand(0_f32, 1.0, (3, height, width, channels), &Device::Cpu).unwrap();
         images.write_npy(path("-images.npy")).unwrap();
-        model.forward(&images, None).unwrap().write_npy(path("-scores.npy")).unwrap();
+        let scores = model.forward(&images, None).unwrap();
+        scores.write_npy(path("-scores.npy")).unwrap();
         model.save_keras(path(".keras")).unwrap();
         model.save_keras_weights(path(".weights.h5")).unwrap();
     }
     keras("check", folder.path());
+}
+
+#[test]
+fn what_is_written_here_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = with_weights(&odd());
+    let path = folder.path().join("odd.keras");
+    model.save_keras(&path).unwrap();
+    let again = Model::load_keras(&path).unwrap();
+    let images = Tensor::rand(0_f32, 1.0, (3, 12, 9, 3), &Device::Cpu).unwrap();
+    let scores = |model: &Model| values(&model.forward(&images, None).unwrap());
+    assert_eq!(scores(&again), scores(&model));
+    let names = |model: &Model| Vec::from_iter(model.weights().into_iter().map(|(name, _)| name));
+    assert_eq!(names(&again), names(&model));
+}
+
+/// At each length, and with each of many single bytes changed, a file is refused or read: it never ends the program.
+#[test]
+fn a_damaged_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = ModelSpec::new("small")
+        .layer("pool", MaxPool2d::new(7))
+        .layer("flat", Flatten)
+        .layer("out", Dense::new(3));
+    let mut model = with_weights(&spec);
+    for ending in ["keras", "weights.h5"] {
+        let path = folder.path().join(format!("small.{ending}"));
+        match ending {
+            "keras" => model.save_keras(&path).unwrap(),
+            _ => model.save_keras_weights(&path).unwrap(),
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        let mut read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let result = match ending {
+                "keras" => Model::load_keras(&path).map(|_| ()),
+                _ => model.load_keras_weights(&path),
+            };
+            if let Err(error) = &result {
+                assert!(
+                    error.to_string().contains(path.to_str().unwrap()),
+                    "{error}"
+                );
+            }
+            result
+        };
+        for length in (0..bytes.len()).step_by(37) {
+            assert!(
+                read(&bytes[..length]).is_err(),
+                "{ending}, {length} of {} bytes",
+                bytes.len()
+            );
+        }
+        for at in (0..bytes.len()).step_by(11) {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x55;
+            let _ = read(&changed);
+        }
+    }
+    let error = Model::load_keras(folder.path().join("none.keras")).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn what_keras_does_not_have_is_refused_before_a_file_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pool.keras");
+    std::fs::write(&path, "before").unwrap();
+    let spec = ModelSpec::new("pool")
+        .layer("wide", MaxPool2d::new(3).padding(1))
+        .layer("flat", Flatten);
+    let error = spec.build(1).unwrap().save_keras(&path).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("layer wide: Keras has no pool with a padding of 1x1"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "before");
 }
