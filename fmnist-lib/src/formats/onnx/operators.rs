@@ -109,7 +109,8 @@ impl Graph {
                 first(self.node(name, "Resize", [x, String::new(), factors], settings))
             }
             AnyLayer::ZeroPadding2d(it) => {
-                let zeros = [0, 0, it.size, it.size].repeat(2);
+                let [[top, bottom], [left, right]] = it.size.0;
+                let zeros = [0, 0, top, left, 0, 0, bottom, right];
                 let zeros = self.integers(name, "pads", &zeros);
                 let x = self.with_channels(x, Channels::First);
                 first(self.node(name, "Pad", [x, zeros], []))

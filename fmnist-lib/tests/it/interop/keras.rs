@@ -160,7 +160,7 @@ fn odd() -> ModelSpec {
             "conv",
             Conv2d::new(6)
                 .kernel_size((3, 2))
-                .strides((2, 1))
+                .strides(2)
                 .padding((1, 0))
                 .groups(3)
                 .activation(slope),
@@ -173,7 +173,7 @@ fn odd() -> ModelSpec {
         .layer(
             "depthwise",
             DepthwiseConv2d::new((2, 2))
-                .strides((2, 1))
+                .strides(2)
                 .depth_multiplier(2)
                 .init(Init::Torch),
         )

@@ -104,7 +104,7 @@ fn odd() -> ModelSpec {
         )
         .layer("layer-norm", LayerNorm::new().epsilon(0.2))
         .layer("avg", AvgPool2d::new((2, 3)).strides(1).same())
-        .layer("around", ZeroPadding2d::new(2))
+        .layer("around", ZeroPadding2d::new(((0, 2), (1, 3))))
         .layer(
             "sparse",
             Conv2d::new(5)
