@@ -12,6 +12,9 @@ use super::proto::{
 use crate::error::Result;
 use crate::nn::product;
 
+const INPUT: &str = "input";
+const OUTPUT: &str = "output";
+
 /// Where the channels of an output stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
@@ -31,6 +34,15 @@ pub(super) struct Value {
 }
 
 impl Value {
+    /// The input of a network for images of this shape.
+    pub(super) fn images(shape: &[usize]) -> Self {
+        Self {
+            name: INPUT.to_owned(),
+            shape: shape.to_vec(),
+            channels: Channels::Last,
+        }
+    }
+
     /// Whether its numbers follow each other in the same order wherever the channels stand.
     fn has_one_order(&self) -> bool {
         match self.shape.split_last() {
@@ -39,9 +51,6 @@ impl Value {
         }
     }
 }
-
-const INPUT: &str = "input";
-const OUTPUT: &str = "output";
 
 pub(super) struct Graph {
     nodes: Vec<NodeProto>,
@@ -61,15 +70,6 @@ impl Graph {
             node_names: HashSet::new(),
             value_names: HashSet::from([INPUT.to_owned(), OUTPUT.to_owned()]),
             transposed: HashMap::new(),
-        }
-    }
-
-    /// Images of a shape.
-    pub(super) fn input(&self, shape: &[usize]) -> Value {
-        Value {
-            name: INPUT.to_owned(),
-            shape: shape.to_vec(),
-            channels: Channels::Last,
         }
     }
 

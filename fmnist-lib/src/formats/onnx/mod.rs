@@ -30,16 +30,15 @@ impl Model {
     /// for most languages and for browsers, and many other programs compute it.
     ///
     /// The model has one input, `input`, which is what [`forward`](Self::forward) takes: (batch, height, width,
-    /// channels) in `f32`, any number of images. Each value is
-    /// `(pixel - pixel_mean) / pixel_deviation` of a pixel from 0 to 255. Both numbers are in the metadata of the file;
-    /// for [`Scaling::Unit`] they are 0 and 255. Its one output, `output`, is what `forward` gives: scores, of which a
-    /// softmax makes probabilities. It is not part of the model. Layers do as when evaluating.
+    /// channels) in `f32`, any number of images. Each value is `(pixel - pixel_mean) / pixel_deviation` of a pixel from
+    /// 0 to 255. Both numbers are in the metadata of the file; for [`Scaling::Unit`] they are 0 and 255. Its one output,
+    /// `output`, is what `forward` gives when evaluating: the scores. The softmax that makes probabilities of them is
+    /// not part of the model.
     ///
     /// ```
     /// # use fmnist_lib::one_layer;
-    /// # let folder = std::env::temp_dir().join("fmnist-lib-onnx");
-    /// # std::fs::create_dir_all(&folder).ok();
-    /// # let path = folder.join("one-layer.onnx");
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("one-layer.onnx");
     /// let model = one_layer().build(42)?;
     /// model.save_onnx(&path)?;
     /// # Ok::<(), fmnist_lib::Error>(())
@@ -48,7 +47,7 @@ impl Model {
     /// In Python, for `pixels` of shape (batch, 28, 28, 1):
     ///
     /// ```python
-    /// import numpy, onnxruntime
+    /// import onnxruntime
     /// session = onnxruntime.InferenceSession("one-layer.onnx")
     /// scaling = session.get_modelmeta().custom_metadata_map
     /// input = (pixels - float(scaling["pixel_mean"])) / float(scaling["pixel_deviation"])
@@ -81,7 +80,7 @@ impl Model {
     fn to_onnx(&self) -> Result<ModelProto> {
         let spec = self.spec();
         let mut graph = Graph::new();
-        let input = graph.input(&spec.input);
+        let input = Value::images(&spec.input);
         let mut outputs: Vec<Value> = Vec::new();
         for (layer, weights) in self.layers()? {
             let inputs = layer.inputs.iter().map(|source| match *source {

@@ -48,6 +48,17 @@ fn channels_change_places_where_the_network_begins_and_where_it_gets_flat() {
         "output: Gemm flatten output.kernel output.bias -> output",
     ];
     assert_eq!(nodes(&graph(&spec)), expected);
+
+    let spec = ModelSpec::new("one pixel")
+        .layer("conv", Conv2d::new(4).kernel_size(28))
+        .layer("flatten", Flatten);
+    assert_eq!(
+        nodes(&graph(&spec))[1..],
+        [
+            "conv: Conv input/Transpose conv.kernel conv.bias -> conv",
+            "flatten: Flatten conv -> output",
+        ]
+    );
 }
 
 #[test]

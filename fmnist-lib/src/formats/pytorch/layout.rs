@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::Placed;
 use crate::nn::{AnyLayer, Operation};
 
-/// A weight of ours as PyTorch has it.
+/// How PyTorch has a weight.
 pub(super) struct Layout {
     /// Of the parameter, behind that of its module.
     pub(super) name: String,
@@ -26,14 +26,16 @@ impl Layout {
         self.dimensions.iter().map(|&at| self.wide[at]).collect()
     }
 
-    pub(super) fn to_pytorch(&self, ours: &Tensor) -> Result<Tensor> {
+    /// A weight of ours as PyTorch has it.
+    pub(super) fn apply(&self, ours: &Tensor) -> Result<Tensor> {
         let wide = ours.reshape(&self.wide[..])?;
         let theirs = wide.permute(&self.dimensions[..])?;
         let mut orders = self.orders.iter().enumerate();
         orders.try_fold(theirs, |theirs, (at, order)| order.apply(theirs, at))
     }
 
-    pub(super) fn from_pytorch(&self, theirs: Tensor) -> Result<Tensor> {
+    /// The way back.
+    pub(super) fn undo(&self, theirs: Tensor) -> Result<Tensor> {
         let mut orders = self.orders.iter().enumerate();
         let wide = orders.try_fold(theirs, |theirs, (at, order)| order.undo(theirs, at))?;
         let mut back = self.dimensions.clone();

@@ -20,9 +20,8 @@ impl Model {
     ///
     /// ```
     /// # use fmnist_lib::{Conv2d, Dense, Flatten, ModelSpec};
-    /// # let folder = std::env::temp_dir().join("fmnist-lib-pytorch");
-    /// # std::fs::create_dir_all(&folder).ok();
-    /// # let path = folder.join("small.safetensors");
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("small.safetensors");
     /// let spec = ModelSpec::new("small")
     ///     .layer("conv", Conv2d::new(8).relu())
     ///     .layer("flatten", Flatten)
@@ -57,7 +56,9 @@ impl Model {
     ///   of a [`Reshape`](crate::Reshape) to images, which is `nn.Unflatten(1, (channels, height, width))`.
     /// - **Settings** are not in the file, and PyTorch's defaults differ. Give `BatchNorm2d` and `LayerNorm` the epsilon
     ///   of here (0.001), and `BatchNorm2d` 1 minus the momentum of here (0.01). `AvgPool2d` with padding needs
-    ///   `count_include_pad=False`. `nn.LayerNorm` wants the channels of an image last.
+    ///   `count_include_pad=False`. `nn.LayerNorm` wants the channels of an image last. Where `same()` needs more zeros
+    ///   at the end than at the beginning, put an `nn.ZeroPad2d` before the layer; where a
+    ///   [`Conv2dTranspose`](crate::Conv2dTranspose) cuts more off at the end, slice what PyTorch's gives.
     ///
     /// # Errors
     /// When a layer is one of your own, or PyTorch's network would compute something else whatever the order of the
@@ -71,7 +72,7 @@ impl Model {
         let (layouts, batches) = self.as_in_pytorch()?;
         let mut tensors = Vec::new();
         for (layout, (_, weight)) in layouts.iter().zip(self.weights()) {
-            tensors.push((layout.name.clone(), layout.to_pytorch(&weight)?));
+            tensors.push((layout.name.clone(), layout.apply(&weight)?));
         }
         for name in batches {
             tensors.push((name, Tensor::new(0_i64, &Device::Cpu)?));
@@ -117,7 +118,7 @@ impl Model {
                 name: &layout.name,
                 shape: &layout.shape(),
             };
-            layout.from_pytorch(wanted.find(path, &file, self.device())?)
+            layout.undo(wanted.find(path, &file, self.device())?)
         });
         let weights: Vec<Tensor> = weights.collect::<Result<_>>()?;
         let known = layouts.iter().map(|layout| &layout.name).chain(&batches);
