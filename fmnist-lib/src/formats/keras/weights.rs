@@ -33,7 +33,16 @@ pub(super) struct StoredWeights(File);
 
 impl StoredWeights {
     pub(super) fn open(bytes: &[u8]) -> Result<Self> {
-        File::from_bytes(bytes.to_vec()).map(Self).map_err(damaged)
+        let file = File::from_bytes(bytes.to_vec()).map_err(damaged)?;
+        // What is cut off may be nothing that anybody reads, or the end of the last weights.
+        let whole = file.superblock().eof_address;
+        if (bytes.len() as u64) < whole {
+            return Err(Error::Invalid(format!(
+                "it is cut off after {} of {whole} bytes; copy or save it anew",
+                bytes.len()
+            )));
+        }
+        Ok(Self(file))
     }
 
     /// What Keras 2 wrote about the network; nothing where the file has weights alone.

@@ -41,6 +41,12 @@ fn array(path: &Path) -> Tensor {
 fn difference(model: &Model, name: &str, softmax: bool) -> f32 {
     let images = array(&saved(&format!("{name}-images.npy")));
     let scores = array(&saved(&format!("{name}-scores.npy")));
+    let images = match model.spec().input_scaling() {
+        Scaling::Standard { mean, deviation } => images
+            .affine(1.0 / f64::from(deviation), -f64::from(mean / deviation))
+            .unwrap(),
+        _ => images,
+    };
     let mut found = model.forward(&images, None).unwrap();
     if softmax {
         found = candle_nn::ops::softmax(&found, D::Minus1).unwrap();
