@@ -121,7 +121,7 @@ def check(folder):
         model.fit(images, scores, verbose=0)
         model.save(folder / "again.keras")
         (folder / "again.keras").unlink()
-    print(f"largest difference, relative to the largest score: {largest:.1e}")
+    print(f"read by Keras: largest difference, relative to the largest score: {largest:.1e}")
 
 
 def compare(name, model, images, scores):

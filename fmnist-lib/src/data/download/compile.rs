@@ -1,4 +1,4 @@
-//! Makes the program for the download, once, out of the sources that this library was compiled from.
+//! Makes the program for the download, once: out of the sources beside this library's own, or from crates.io.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf, absolute};
@@ -11,22 +11,22 @@ use crate::support::interrupt::Interruptible;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/download");
 
+/// Where this library comes from crates.io, its sources have no such folder.
+const PUBLISHED: &str = concat!("fmnist-download@", env!("CARGO_PKG_VERSION"));
+
 /// Compiles the program into the folder `bin` of `cache`.
 ///
 /// # Errors
-/// When the sources or Cargo are not there, Cargo fails, or the signal to stop comes.
+/// When Cargo is not there or fails, or the signal to stop comes.
 pub(super) fn compile(cache: &Path, stop: &Interruptible) -> Result<PathBuf> {
     let refuse = |problem: String| Error::Data {
         origin: "compiling it".to_owned(),
         problem,
     };
-    let source = Path::new(SOURCE);
-    if !source.join("Cargo.toml").is_file() {
-        return Err(refuse(format!(
-            "{SOURCE}, its source, is no longer there; with the source elsewhere, \
-             `cargo install --locked --path fmnist-lib/download` makes it"
-        )));
-    }
+    let package: &[&str] = match Path::new(SOURCE).join("Cargo.toml").is_file() {
+        true => &["--path", SOURCE],
+        false => &[PUBLISHED],
+    };
     tell(format_args!(
         "Fashion-MNIST is not on this machine. Compiling the program that downloads it into \
          {}, about 5 minutes on 2 cores, once",
@@ -41,14 +41,14 @@ pub(super) fn compile(cache: &Path, stop: &Interruptible) -> Result<PathBuf> {
         .map_or(Ok(ours.clone()), absolute)
         .map_err(Error::io("find", "CARGO_TARGET_DIR"))?;
     let mut cargo = Command::new("cargo");
-    cargo.args(["install", "--locked", "--force", "--path", SOURCE]);
+    cargo.args(["install", "--locked", "--force"]).args(package);
     cargo
         .arg("--root")
         .arg(cache)
         .arg("--target-dir")
         .arg(target);
     // Not in the user's folder, whose settings for Cargo may be those of another machine or compiler.
-    cargo.current_dir(source).env("PATH", path_with(cache));
+    cargo.current_dir(cache).env("PATH", path_with(cache));
     if !io::stderr().is_terminal() {
         cargo.arg("--quiet");
     }
@@ -63,8 +63,9 @@ pub(super) fn compile(cache: &Path, stop: &Interruptible) -> Result<PathBuf> {
     };
     if !status.success() {
         return Err(refuse(format!(
-            "`cargo install --locked --path {SOURCE}` failed ({status}); its message is above. \
-             It needs the network and a C compiler"
+            "`cargo install --locked {}` failed ({status}); its message is above. It needs the \
+             network and a C compiler",
+            package.join(" ")
         )));
     }
     if theirs.is_none() {

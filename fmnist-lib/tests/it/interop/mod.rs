@@ -17,7 +17,7 @@ pub(crate) fn run(environment: &str, script: &str, arguments: &[&OsStr]) {
         .arg(folder().join(script))
         .args(arguments)
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    succeed(command);
+    print!("{}", succeed(command));
 }
 
 fn folder() -> PathBuf {
