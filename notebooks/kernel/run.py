@@ -11,6 +11,7 @@ import nbformat
 from errors import COLOUR
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from parameters import Refused, split, with_values
 
 STARTUP_TIMEOUT = 300  # seconds; a busy two-core machine needs 20
 
@@ -66,9 +67,14 @@ def run(path, options):
     started = time.monotonic()
     try:
         nb = nbformat.read(path, as_version=4)
+        if options.set:
+            nb = with_values(nb, dict(options.set))
         folder = options.cwd or path.parent
         runner = Runner(nb, timeout=options.cell_timeout, resources={"metadata": {"path": str(folder)}})
         runner.execute()
+    except Refused as refused:
+        print(f"\nerror: {path}: {refused}", file=sys.stderr)
+        return False
     except CellFailed as failed:
         text = str(failed) if sys.stderr.isatty() else COLOUR.sub("", str(failed))
         print(f"\nerror: {path}: {text}", file=sys.stderr)
@@ -85,6 +91,13 @@ def run(path, options):
     return True
 
 
+def setting(text):
+    try:
+        return split(text)
+    except Refused as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
+
+
 def main():
     parser = argparse.ArgumentParser(prog="start.sh run", description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
@@ -92,6 +105,8 @@ def main():
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--inplace", action="store_true", help="store the outputs in the notebook")
     where.add_argument("--output-dir", type=Path, help="store a copy with outputs in this folder")
+    parser.add_argument("--set", action="append", type=setting, metavar="NAME=VALUE",
+                        help="give a parameter another value; once for each")
     parser.add_argument("--cell-timeout", type=int, metavar="SECONDS", help="default: none")
     parser.add_argument("--cwd", type=Path, help="the kernel's folder; default: the notebook's")
     options = parser.parse_args()

@@ -10,8 +10,9 @@ from set_up import DATASET_PACKAGE, set_up, set_up_python
 USAGE = """\
 notebooks/start.sh [--port PORT] [JUPYTER OPTION...]
     Set up what is missing, then serve JupyterLab at http://localhost:8888.
-notebooks/start.sh run [--quick] [--inplace | --output-dir DIR] NOTEBOOK...
-    Set up what is missing, then run notebooks headless; fail where a cell fails.
+notebooks/start.sh run [--quick] [--set NAME=VALUE...] [--inplace | --output-dir DIR] NOTEBOOK...
+    Set up what is missing, then run notebooks headless; fail where a cell fails. --set epochs=5 gives another value
+    to a variable of the cell that has the tag "parameters".
 notebooks/start.sh setup
     Only set up what is missing.
 notebooks/start.sh data
