@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell
 
 TAG = "parameters"
 INJECTED = "injected-parameters"  # papermill's word
-DECLARATION = re.compile(r"^\s*let (?P<mut>mut )?(?P<name>\w+)(?:: (?P<type>[^=]+?))? = ", re.MULTILINE)
+DECLARATION = re.compile(r"\blet (?P<mut>mut )?(?P<name>\w+)(?:: (?P<type>[^=]+?))? = ")
 # Names behind which text stands without quotes on a command line.
 TEXT = {"String": "{}.to_owned()", "&str": "{}", "&'static str": "{}"}
 

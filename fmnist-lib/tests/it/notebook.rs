@@ -92,6 +92,12 @@ impl Notebook {
         Self(json!({ "nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": cells }))
     }
 
+    /// With a tag on one of its cells, counted from 0.
+    pub(crate) fn tagged(mut self, cell: usize, tag: &str) -> Self {
+        self.0["cells"][cell]["metadata"] = json!({ "tags": [tag] });
+        self
+    }
+
     pub(crate) fn read(path: &Path) -> Self {
         Self(serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap())
     }

@@ -44,13 +44,30 @@ fn tensors_in_cells() -> Notebook {
 
 /// Runs a notebook of these cells in a kernel of its own, and returns it with its outputs.
 fn run_cells(cells: &[&str]) -> Notebook {
+    run(&Notebook::new(cells), &[])
+}
+
+/// The same for a notebook and options of `start.sh run`.
+fn run(notebook: &Notebook, options: &[&str]) -> Notebook {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cells.ipynb");
-    Notebook::new(cells).write(&path);
+    notebook.write(&path);
     let output = folder.path().join("out");
-    let result = start_sh(&["run", "--output-dir", output.to_str().unwrap()], &[path]);
+    let arguments = ["run", "--output-dir", output.to_str().unwrap()];
+    let result = start_sh(&[&arguments, options].concat(), &[path]);
     assert!(result.succeeded, "{}", result.stderr);
     Notebook::read(&output.join("cells.ipynb"))
+}
+
+#[test]
+fn a_run_gives_parameters_other_values() {
+    let cells = [
+        r#"let epochs: usize = 50; let name: String = "none".into(); let rate = 0.1;"#,
+        r#"println!("{} {name} {rate}", "x".repeat(epochs));"#,
+    ];
+    let notebook = Notebook::new(&cells).tagged(0, "parameters");
+    let done = run(&notebook, &["--set", "epochs=3", "--set", "name=two words"]);
+    assert_eq!(done.printed_by(2).trim(), "xxx two words 0.1");
 }
 
 /// A notebook in a folder of its own cannot know the way to the library. The kernel does.
