@@ -24,7 +24,7 @@ docker image inspect -f 'image tests: {{.Size}} bytes' "$FMNIST_IMAGE"
 venv=target/image-test/venv
 [[ -x $venv/bin/pytest ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install -q -r "$here/requirements.txt"
-# Ubuntu has Chromium as a snap, which Playwright cannot start.
+# Ubuntu has Chromium as a snap only.
 command -v chromium >/dev/null || "$venv/bin/playwright" install --with-deps chromium
 "$here/tools.sh"
 notebooks/start.sh setup # one of the tests starts without Docker: it should not wait for a compiler

@@ -101,6 +101,12 @@ def test_what_is_not_whole_is_not_named(registry, small, documents, processors, 
     assert registry.get(NAME, "tags/list").json()["tags"] == ["pushed"]
 
 
+def test_an_image_that_the_registry_has_not_is_told(registry):
+    digest = f"sha256:{64 * '0'}"
+    said = publish("join", f"{registry.address}/{NAME}", "v1", digest, digest, check=False)
+    assert f"{digest}: not found" in said and "Traceback" not in said, said
+
+
 def test_without_settings_the_image_is_built(checkout):
     assert "fmnist-notebooks" in checkout.compose("config", "--images", FMNIST_IMAGE="").splitlines()
     # Another name without a registry stands for that one: a user of this machine may have it.
@@ -131,7 +137,7 @@ def test_a_tag_names_the_version_of_the_checkout(tmp_path):
     (tmp_path / "Cargo.toml").write_text('[workspace.package]\nversion = "1.2.3"\n')
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Not released yet\n")
     assert "v1.2.3, which Cargo.toml says" in publish("check", "v1.2.4", program=copy, check=False)
-    assert 'no section "## 1.2.3"' in publish("check", "v1.2.3", program=copy, check=False)
+    assert "no section '## 1.2.3'" in publish("check", "v1.2.3", program=copy, check=False)
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 1.2.3\n")
     assert publish("check", "v1.2.3", program=copy) == ""
 
