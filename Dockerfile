@@ -1,5 +1,5 @@
 # The notebooks in JupyterLab, with a Rust kernel for which everything is compiled and downloaded
-# already: no network is needed to run it. `docker compose up` builds and starts it.
+# already: no network is needed to run it. `docker compose up` builds it, or pulls a published one, and starts it.
 ARG RUST_VERSION=1.95.0
 
 FROM rust:${RUST_VERSION}-slim-bookworm AS evcxr

@@ -40,12 +40,12 @@ class Stack:
         shutil.copytree(REPOSITORY / "notebooks", self.notebooks)
         # The notebooks' quick setting, as a user would add a variable of his own.
         (folder / "docker-compose.override.yml").write_text(
-            f'services: {{notebooks: {{image: "{IMAGE}", environment: {{FMNIST_QUICK: "1"}}}}}}\n')
+            'services: {notebooks: {environment: {FMNIST_QUICK: "1"}}}\n')
         for path in [self.notebooks, *self.notebooks.rglob("*")]:
             os.chown(path, owner, owner)
 
     def compose(self, *arguments, check=True, **environment):
-        settings = {"FMNIST_PORT": self.port} | environment
+        settings = {"FMNIST_IMAGE": IMAGE, "FMNIST_PORT": self.port} | environment
         return command(*self.program, "-p", self.project, *arguments, cwd=self.folder, check=check,
                        env=os.environ | {name: str(value) for name, value in settings.items()})
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from xml.etree import ElementTree
 
@@ -21,7 +22,7 @@ def page(stack):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
         page = browser.new_page(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
         yield page
         browser.close()
