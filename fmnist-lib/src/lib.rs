@@ -96,7 +96,7 @@ pub use optim::{
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord, finish,
+    BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord, TensorBoard, finish,
     finish_with, fit, fit_with, gradient_noise, range_test, resume, train_on_batch,
 };
 
