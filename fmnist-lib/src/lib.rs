@@ -96,8 +96,9 @@ pub use optim::{
 pub use report::{Comparison, Outcome, REPORTED, Reported};
 pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
 pub use train::{
-    BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord, finish,
-    finish_with, fit, fit_with, gradient_noise, range_test, resume, train_on_batch,
+    BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord,
+    TensorBoard, finish, finish_with, fit, fit_with, gradient_noise, range_test, resume,
+    train_on_batch,
 };
 
 #[doc(hidden)] // for the fuzz target and the tests

@@ -85,9 +85,15 @@ impl Figure {
         let mut rgb = vec![0; w * h * 3];
         self.draw(&Bitmap::new(&mut rgb, size).into_drawing_area())
             .map_err(|error| Error::Plot(error.to_string()))?;
+        let rgb = shrink(&rgb, (w, h), PX as usize / scale);
+        Ok(encode(&rgb, self.png_size(scale), png::ColorType::Rgb))
+    }
+
+    /// Its width and height in pixels.
+    pub(crate) fn png_size(&self, scale: usize) -> (usize, usize) {
+        let (w, h) = self.size();
         let factor = PX as usize / scale;
-        let rgb = shrink(&rgb, (w, h), factor);
-        Ok(encode(&rgb, (w / factor, h / factor), png::ColorType::Rgb))
+        (w as usize / factor, h as usize / factor)
     }
 
     /// Width and height in drawing units.

@@ -32,6 +32,15 @@ use crate::model::Model;
 /// }
 /// ```
 pub trait Callback {
+    /// Called before the first step of a run, or of the rest of one that was stopped, when the settings and the data
+    /// have been checked and nothing has changed.
+    ///
+    /// # Errors
+    /// An error becomes the result of `fit_with`, and the model stays as it was.
+    fn on_train_begin(&mut self, _model: &Model) -> Result<()> {
+        Ok(())
+    }
+
     /// The learning rate of the step that comes next (both counted from 1), which is `rate` by the schedule or by the
     /// callback before this one.
     fn learning_rate(&mut self, _epoch: usize, _step: usize, rate: f64) -> f64 {

@@ -12,6 +12,7 @@ mod progress;
 mod range_test;
 mod rate_function;
 mod run;
+mod tensorboard;
 mod trainer;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use rate_function::LearningRateScheduler;
 pub use run::Run;
 pub(crate) use run::check;
 use run::check_same_data;
+pub use tensorboard::TensorBoard;
 use trainer::Trainer;
 
 use crate::config::FitConfig;
@@ -71,6 +73,7 @@ pub fn fit_with<'a>(
 ) -> Result<Run> {
     let validation = validation.into();
     check(model, &config, train, validation)?;
+    begin(model, callbacks)?;
     let plan = model.log.begin(config);
     train_on(model, plan, train, validation, callbacks)
 }
@@ -112,8 +115,15 @@ pub fn finish_with<'a>(
     if model.log.ended.is_none() {
         check(model, &plan.config, train, validation)?;
         check_same_data(model, train)?;
+        begin(model, callbacks)?;
     }
     train_on(model, plan, train, validation, callbacks)
+}
+
+/// Tells callbacks that the first step is about to come, while nothing has changed.
+fn begin(model: &Model, callbacks: &mut [&mut dyn Callback]) -> Result<()> {
+    let mut callbacks = callbacks.iter_mut();
+    callbacks.try_for_each(|callback| callback.on_train_begin(model))
 }
 
 fn train_on<'a>(

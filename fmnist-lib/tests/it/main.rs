@@ -61,6 +61,8 @@ mod sweep;
 mod sweep_convert;
 /// What makes a run another run, and what does not.
 mod sweep_results;
+/// Event files for TensorBoard.
+mod tensorboard;
 /// Whole runs: over-fitting, early stopping, divergence, the same bits on 1 and 2 threads.
 mod training;
 /// Networks of the field.

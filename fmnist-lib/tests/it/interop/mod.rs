@@ -4,6 +4,8 @@
 mod keras;
 /// ONNX Runtime.
 mod onnx;
+/// TensorBoard.
+mod tensorboard;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
