@@ -26,7 +26,7 @@ use crate::nn::{AnyLayer, Layer};
 #[must_use = "a setting gives back the changed value"]
 pub struct ModelSpec {
     name: String,
-    pub(super) input: Vec<usize>,
+    pub(crate) input: Vec<usize>,
     scaling: Scaling,
     pub(crate) layers: Block,
 }
