@@ -20,8 +20,10 @@
 //!   History                 loss and accuracy of each epoch
 //!        │  evaluate,       accuracy, confusion matrix, the report's table beside ours
 //!        │  report
+//!        │  explain,        what it looks at: saliency, Grad-CAM; which images are alike to it: PCA, t-SNE
+//!        │  embedding
 //!        ▼
-//!   Figure                  plot: curves, images, confusion; inline, SVG, PNG
+//!   Figure                  plot: curves, images, confusion, feature maps…; inline, SVG, PNG
 //! ```
 //!
 //! ```no_run
@@ -50,8 +52,10 @@
 
 mod config;
 mod data;
+mod embedding;
 mod error;
 mod evaluate;
+mod explain;
 mod formats;
 mod history;
 mod loss;
@@ -73,11 +77,13 @@ pub use data::{
     Augmentation, CLASS_NAMES, CLASSES, Cifar10, Dataset, Emnist, FashionMnist, Kmnist, Mnist,
     PIXELS, SIDE, Scaling, Split, TrainTest,
 };
+pub use embedding::{Pca, Tsne};
 pub use error::{Error, Result};
 pub use evaluate::{
     ClassScores, ClassificationReport, ConfusionMatrix, Evaluation, MacroF1, Metric, Predictions,
     RocAuc, RocCurve, TopKAccuracy, evaluate, mean_loss, outputs, predict,
 };
+pub use explain::{HeatMaps, grad_cam, saliency};
 pub use history::{Ended, EpochRecord, History};
 pub use loss::{AnyLoss, BinaryCrossEntropy, Loss, MeanSquaredError, Targets};
 pub use model::{

@@ -99,6 +99,24 @@ impl Block {
         self
     }
 
+    /// What the layer, or the branches, of this full `name` is computed from, and it as the last, in a row: of branches that
+    /// it lies in, its own one, with full names. `None` where there is no such name.
+    pub(super) fn up_to(&self, name: &str) -> Option<Self> {
+        let mut row = Vec::new();
+        for part in &self.parts {
+            if part.name() == name {
+                row.push(part.clone());
+                return Some(Self { parts: row });
+            }
+            if let Some(inner) = part.up_to(name) {
+                row.extend(inner);
+                return Some(Self { parts: row });
+            }
+            row.push(part.clone());
+        }
+        None
+    }
+
     /// All layers, branch by branch, in the order in which they run.
     pub(crate) fn layers(&self) -> Vec<&NamedLayer> {
         self.parts.iter().flat_map(Part::layers).collect()
@@ -110,6 +128,40 @@ impl Block {
 }
 
 impl Part {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Layer(NamedLayer { name, .. }) | Self::Branches(Branches { name, .. }) => name,
+        }
+    }
+
+    pub(crate) fn branches(&self) -> &[Block] {
+        match self {
+            Self::Layer(_) => &[],
+            Self::Branches(it) => &it.branches,
+        }
+    }
+
+    /// As of a [`Block`], within branches.
+    fn up_to(&self, name: &str) -> Option<Vec<Self>> {
+        let Self::Branches(it) = self else {
+            return None;
+        };
+        let within = name.strip_prefix(&it.name)?.strip_prefix('/')?;
+        let inner = it.branches.iter().find_map(|branch| branch.up_to(within))?;
+        let named = inner.parts.into_iter().map(|part| part.within(&it.name));
+        Some(named.collect())
+    }
+
+    /// The same with the name that it has in the branches `outer`.
+    fn within(mut self, outer: &str) -> Self {
+        match &mut self {
+            Self::Layer(NamedLayer { name, .. }) | Self::Branches(Branches { name, .. }) => {
+                *name = format!("{outer}/{name}");
+            }
+        }
+        self
+    }
+
     fn layers(&self) -> Vec<&NamedLayer> {
         match self {
             Self::Layer(layer) => vec![layer],

@@ -187,14 +187,7 @@ impl Model {
         let placed = self.spec.place()?;
         let mut found = vec![false; placed.len()];
         for name in names {
-            let Some(at) = placed.iter().position(|layer| layer.name == *name) else {
-                let names: Vec<&str> = placed.iter().map(|layer| layer.name.as_str()).collect();
-                return Err(Error::Invalid(format!(
-                    "model {} has no layer {name:?}; its layers are {}",
-                    self.spec.name(),
-                    names.join(", ")
-                )));
-            };
+            let at = self.spec.position(&placed, name)?;
             found[at] = true;
             if let Operation::Merge(_) = placed[at].operation {
                 let within = format!("{name}/");

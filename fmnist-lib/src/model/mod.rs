@@ -9,25 +9,28 @@ mod log;
 mod place;
 mod profile;
 mod report;
+mod score_gradients;
 mod spec;
 mod summary;
+mod up_to;
 
 use std::fmt;
 
 use candle_core::{Device, Tensor, Var};
 
 pub use block::Block;
-pub(crate) use block::NamedLayer;
+pub(crate) use block::{Branches, NamedLayer, Part};
 pub(crate) use log::{Log, RunPlan};
 pub use profile::{Profile, ProfileRow};
 pub use report::{one_layer, three_layer, two_layer};
+pub(crate) use score_gradients::ScoreGradients;
 pub use spec::ModelSpec;
 pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::Result;
 use crate::history::History;
-use crate::nn::Step;
+use crate::nn::{Step, Weight};
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::support::seed::{Purpose, generator};
@@ -86,31 +89,41 @@ impl ModelSpec {
     /// # Errors
     /// As for `build`, and when the device is out of memory.
     pub fn build_on(&self, seed: u64, device: &Device) -> Result<Model> {
+        self.with_weights(device, |name, weight| {
+            let mut random = generator(seed, Purpose::Initialise(&name));
+            let values = weight.init.draw(&weight.shape, &mut random);
+            Ok(NamedWeight {
+                var: Var::from_vec(values, weight.shape, device)?,
+                name,
+                trainable: weight.trainable,
+                frozen: false,
+            })
+        })
+    }
+
+    /// Makes each weight by its name.
+    fn with_weights(
+        &self,
+        device: &Device,
+        make: impl Fn(String, Weight) -> Result<NamedWeight>,
+    ) -> Result<Model> {
         let placed = self.place()?;
-        let plan = plan_on(device, &self.input, &placed, &vec![false; placed.len()]);
-        let mut weights = Vec::new();
-        let mut output_shape = Vec::new();
-        for placed in placed {
-            output_shape = placed.output_shape;
-            for weight in placed.weights {
-                let name = format!("{}.{}", placed.name, weight.name);
-                let mut random = generator(seed, Purpose::Initialise(&name));
-                let values = weight.init.draw(&weight.shape, &mut random);
-                let var = Var::from_vec(values, weight.shape, device)?;
-                weights.push(NamedWeight {
-                    name,
-                    var,
-                    trainable: weight.trainable,
-                    frozen: false,
-                });
-            }
+        let (mut weights, mut frozen) = (Vec::new(), Vec::with_capacity(placed.len()));
+        for layer in &placed {
+            let named = |weight: &Weight| format!("{}.{}", layer.name, weight.name);
+            let own = layer.weights.iter();
+            let own = own.map(|weight| make(named(weight), weight.clone()));
+            let own = own.collect::<Result<Vec<NamedWeight>>>()?;
+            frozen.push(own.iter().any(|weight| weight.frozen));
+            weights.extend(own);
         }
+        let output_shape = placed.last().map(|last| last.output_shape.clone());
         Ok(Model {
+            plan: plan_on(device, &self.input, &placed, &frozen),
             spec: self.clone(),
             device: device.clone(),
-            output_shape,
+            output_shape: output_shape.unwrap_or_default(),
             weights,
-            plan,
             optimizer: OptimizerState::default(),
             log: Log::default(),
         })

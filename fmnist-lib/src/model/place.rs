@@ -42,6 +42,19 @@ impl ModelSpec {
         walk.block(&self.layers, "", Source::Images)?;
         Ok(walk.placed)
     }
+
+    /// Which of its layers, `placed`, has this name.
+    pub(super) fn position(&self, placed: &[Placed<'_>], name: &str) -> Result<usize> {
+        let at = placed.iter().position(|layer| layer.name == name);
+        at.ok_or_else(|| {
+            let names: Vec<&str> = placed.iter().map(|layer| layer.name.as_str()).collect();
+            Error::Invalid(format!(
+                "model {} has no layer {name:?}; its layers are {}",
+                self.name(),
+                names.join(", ")
+            ))
+        })
+    }
 }
 
 struct Walk<'a> {
@@ -150,6 +163,19 @@ pub(crate) fn forward_by_layers(
     frozen: &[bool],
     step: Option<Step>,
 ) -> Result<Tensor> {
+    let unchanged = |_, output| Ok(output);
+    forward_through(placed, images, weights, frozen, step, unchanged)
+}
+
+/// As [`forward_by_layers`], with the output of each layer replaced by what `replace` makes of it for those that read it.
+pub(super) fn forward_through(
+    placed: &[Placed<'_>],
+    images: &Tensor,
+    weights: &[Tensor],
+    frozen: &[bool],
+    step: Option<Step>,
+    mut replace: impl FnMut(usize, Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let last_reader = |at: usize| {
         let reads = |layer: &Placed<'_>| layer.inputs.contains(&Source::Layer(at));
         placed.iter().rposition(reads)
@@ -183,7 +209,7 @@ pub(crate) fn forward_by_layers(
                 outputs[read] = None;
             }
         }
-        outputs.push(Some(output));
+        outputs.push(Some(replace(at, output)?));
     }
     let last = outputs.pop().flatten();
     last.ok_or_else(|| Error::Invalid("there are no layers".into()))

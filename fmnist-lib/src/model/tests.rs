@@ -338,3 +338,83 @@ fn gradients_of_every_layer_are_those_of_candle() {
         }
     }
 }
+
+/// The gradient of a score with respect to pixels, and to what a layer gives, against central differences in f64.
+#[test]
+fn gradients_of_scores_are_those_of_finite_differences() {
+    const H: f64 = 1e-6;
+    let body = Block::new()
+        .layer("conv", Conv2d::new(3).same().activation(Activation::Tanh))
+        .layer("norm", BatchNorm::new().activation(Activation::Gelu));
+    let spec = ModelSpec::new("smooth")
+        .input([6, 5, 2])
+        .layer("stem", Conv2d::new(3).activation(Activation::Silu))
+        .add("sum", [body, Block::new()])
+        .layer("pool", MaxPool2d::new((2, 1)))
+        .layer("dropout", Dropout::new(0.5))
+        .layer("flatten", Flatten)
+        .layer("output", Dense::new(CLASSES).init(Init::Torch));
+    let model = spec.build(8).unwrap();
+    let (images, _) = batch(&spec.input, 4);
+    let images = images.narrow(0, 0, 2).unwrap();
+    let classes = [3, 8];
+    let placed = spec.place().unwrap();
+    let double = |tensor: &Tensor| tensor.to_dtype(candle_core::DType::F64).unwrap();
+    let weights: Vec<Tensor> = model.vars().map(|var| double(var.as_tensor())).collect();
+    for layer in [
+        None,
+        Some("stem"),
+        Some("sum/conv"),
+        Some("sum"),
+        Some("output"),
+    ] {
+        let found = model
+            .score_gradients(layer, &images, Some(&classes))
+            .unwrap();
+        assert_eq!(found.classes, [3, 8]);
+        let start: Vec<f64> = double(&found.values)
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        let watched = layer.map(|name| spec.position(&placed, name).unwrap());
+        // The sum of both scores, where these are the values.
+        let score = |values: Vec<f64>| {
+            let values = Tensor::from_vec(values, found.values.shape(), &Device::Cpu).unwrap();
+            let pixels = if layer.is_none() {
+                values.clone()
+            } else {
+                double(&images)
+            };
+            let scores =
+                place::forward_through(&placed, &pixels, &weights, &[], None, |at, output| {
+                    Ok(if watched == Some(at) {
+                        values.clone()
+                    } else {
+                        output
+                    })
+                });
+            let scores: Vec<Vec<f64>> = scores.unwrap().to_vec2().unwrap();
+            scores[0][3] + scores[1][8]
+        };
+        let gradients = to_host(&found.gradients).unwrap();
+        assert_eq!(gradients.len(), start.len());
+        let largest = gradients
+            .iter()
+            .fold(0.0_f32, |most, it| most.max(it.abs()));
+        assert!(largest > 0.0);
+        for (at, gradient) in gradients.iter().enumerate() {
+            let moved = |by: f64| {
+                let mut values = start.clone();
+                values[at] += by;
+                score(values)
+            };
+            let expected = (moved(H) - moved(-H)) / (2.0 * H);
+            let apart = (f64::from(*gradient) - expected).abs();
+            assert!(
+                apart < 1e-4 * f64::from(largest),
+                "{layer:?}, value {at}: {gradient}, not {expected}"
+            );
+        }
+    }
+}

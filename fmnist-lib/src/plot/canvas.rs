@@ -22,8 +22,8 @@ pub(super) const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
 pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 pub(super) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
-/// Okabe and Ito's palette without its yellow, which white paper swallows.
-const PALETTE: [RGBColor; 7] = [
+/// Okabe and Ito's palette without its yellow, which white paper swallows, and behind it three of Paul Tol's "muted" ones.
+const PALETTE: [RGBColor; 10] = [
     BLUE,
     VERMILLION,
     RGBColor(0x00, 0x9e, 0x73),
@@ -31,9 +31,12 @@ const PALETTE: [RGBColor; 7] = [
     RGBColor(0xe6, 0x9f, 0x00),
     RGBColor(0x56, 0xb4, 0xe9),
     RGBColor(0x00, 0x00, 0x00),
+    RGBColor(0x88, 0x22, 0x55),
+    RGBColor(0x99, 0x99, 0x33),
+    RGBColor(0x33, 0x22, 0x88),
 ];
 
-/// The colour of the run with this number, from 0; they repeat after seven.
+/// The colour of the run or the class with this number, from 0; they repeat after ten.
 pub(super) fn color(run: usize) -> RGBColor {
     PALETTE[run % PALETTE.len()]
 }

@@ -8,8 +8,12 @@ use super::bitmap::{Bitmap, encode, shrink};
 use super::canvas::{Area, Canvas, Drawn, PX};
 use super::confusion::Matrix;
 use super::curves::Curves;
+use super::embedding::Embedding;
+use super::heat::Heat;
 use super::images::Images;
 use super::lines::Lines;
+use super::maps::Maps;
+use super::network::Network;
 use super::strips::Strips;
 use super::svg::Svg;
 use crate::error::{Error, Result};
@@ -29,6 +33,10 @@ pub(super) enum Content {
     Confusion(Matrix),
     Lines(Lines),
     Strips(Strips),
+    Maps(Maps),
+    Heat(Heat),
+    Embedding(Embedding),
+    Network(Box<Network>),
 }
 
 impl Figure {
@@ -104,6 +112,10 @@ impl Figure {
             Content::Confusion(matrix) => matrix.size(),
             Content::Lines(lines) => lines.size(),
             Content::Strips(strips) => strips.size(),
+            Content::Maps(maps) => maps.size(),
+            Content::Heat(heat) => heat.size(),
+            Content::Embedding(embedding) => embedding.size(),
+            Content::Network(network) => network.size(),
         };
         ((w * PX) as u32, (h * PX) as u32)
     }
@@ -115,6 +127,10 @@ impl Figure {
             Content::Confusion(matrix) => matrix.draw(area),
             Content::Lines(lines) => lines.draw(area),
             Content::Strips(strips) => strips.draw(area),
+            Content::Maps(maps) => maps.draw(area),
+            Content::Heat(heat) => heat.draw(area),
+            Content::Embedding(embedding) => embedding.draw(area),
+            Content::Network(network) => network.draw(area),
         }
     }
 }
@@ -128,6 +144,10 @@ impl std::fmt::Display for Figure {
             Content::Confusion(matrix) => matrix.fmt(f),
             Content::Lines(lines) => lines.fmt(f),
             Content::Strips(strips) => strips.fmt(f),
+            Content::Maps(maps) => maps.fmt(f),
+            Content::Heat(heat) => heat.fmt(f),
+            Content::Embedding(embedding) => embedding.fmt(f),
+            Content::Network(network) => network.fmt(f),
         }
     }
 }

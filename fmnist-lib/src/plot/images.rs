@@ -1,8 +1,6 @@
 //! Images in a grid, with their labels or with what a model made of them.
 
-use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::*;
-use plotters_backend::DrawingErrorKind;
 
 use super::Figure;
 use super::canvas::{Area, Canvas, Drawn, INK, PX, VERMILLION, centred, text, width};
@@ -148,11 +146,7 @@ impl Images {
                 let frame = [(left, top), (right + FRAME, bottom + FRAME)];
                 area.draw(&Rectangle::new(frame, VERMILLION.filled()))?;
             }
-            area.draw(&Placed(
-                corner,
-                Picture::new(&self.shown, i),
-                self.zoom() * PX,
-            ))?;
+            Picture::new(&self.shown, i).draw(area, corner, self.zoom() * PX)?;
             let below = y + height + 12;
             area.draw_text(
                 &names[usize::from(label)],
@@ -190,31 +184,5 @@ impl std::fmt::Display for Images {
             .collect();
         let more = if count > 12 { ", …" } else { "" };
         write!(f, "{}: {}{more}", counted(count, "image"), names.join(", "))
-    }
-}
-
-/// An image by the place of its upper left corner, and its enlargement.
-struct Placed<'a>((i32, i32), Picture<'a>, i32);
-
-impl<'a> PointCollection<'a, (i32, i32)> for &'a Placed<'_> {
-    type Point = &'a (i32, i32);
-    type IntoIter = std::iter::Once<Self::Point>;
-
-    fn point_iter(self) -> Self::IntoIter {
-        std::iter::once(&self.0)
-    }
-}
-
-impl<C: Canvas> Drawable<C> for Placed<'_> {
-    fn draw<I: Iterator<Item = (i32, i32)>>(
-        &self,
-        mut corner: I,
-        canvas: &mut C,
-        _: (u32, u32),
-    ) -> std::result::Result<(), DrawingErrorKind<C::ErrorType>> {
-        if let Some(at) = corner.next() {
-            canvas.draw_image(at, &self.1, self.2);
-        }
-        Ok(())
     }
 }

@@ -84,7 +84,7 @@ fn along(path: &[Place]) -> impl Iterator<Item = Place> {
 }
 
 /// A colour of the palette, dark enough for text.
-fn darker(RGBColor(r, g, b): RGBColor) -> RGBColor {
+pub(super) fn darker(RGBColor(r, g, b): RGBColor) -> RGBColor {
     let half = |channel: u8| (u16::from(channel) * 11 / 20) as u8;
     RGBColor(half(r), half(g), half(b))
 }

@@ -1,6 +1,12 @@
-//! An image of a dataset, to be drawn.
+//! An image, to be drawn.
+
+use std::convert::Infallible;
+
+use plotters::element::{Drawable, PointCollection};
+use plotters_backend::DrawingErrorKind;
 
 use super::bitmap::encode;
+use super::canvas::{Area, Canvas, Drawn};
 use crate::data::Dataset;
 
 /// One image: grey where it has one channel, in colour where it has three. Of any other number of
@@ -17,6 +23,16 @@ impl<'a> Picture<'a> {
             pixels: dataset.image(index),
             shape: dataset.shape(),
         }
+    }
+
+    /// Of pixels row by row; `shape` is height, width and channels.
+    pub(super) fn of(pixels: &'a [u8], shape: [usize; 3]) -> Self {
+        Self { pixels, shape }
+    }
+
+    /// Draws it with its upper left corner at `corner`, each pixel enlarged to `zoom` units.
+    pub(super) fn draw<C: Canvas>(&self, area: &Area<C>, corner: (i32, i32), zoom: i32) -> Drawn {
+        area.draw(&Placed(corner, self, zoom))
     }
 
     /// Width and height in pixels.
@@ -45,5 +61,31 @@ impl<'a> Picture<'a> {
             _ => self.pixels.iter().step_by(channels).copied().collect(),
         };
         encode(&pixels, (width, height), color)
+    }
+}
+
+/// An image by the place of its upper left corner, and its enlargement.
+struct Placed<'a>((i32, i32), &'a Picture<'a>, i32);
+
+impl<'a> PointCollection<'a, (i32, i32)> for &'a Placed<'_> {
+    type Point = &'a (i32, i32);
+    type IntoIter = std::iter::Once<Self::Point>;
+
+    fn point_iter(self) -> Self::IntoIter {
+        std::iter::once(&self.0)
+    }
+}
+
+impl<C: Canvas> Drawable<C> for Placed<'_> {
+    fn draw<I: Iterator<Item = (i32, i32)>>(
+        &self,
+        mut corner: I,
+        canvas: &mut C,
+        _: (u32, u32),
+    ) -> Result<(), DrawingErrorKind<Infallible>> {
+        if let Some(at) = corner.next() {
+            canvas.draw_image(at, self.1, self.2);
+        }
+        Ok(())
     }
 }

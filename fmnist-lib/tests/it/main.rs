@@ -13,8 +13,15 @@ mod dataset;
 mod datasets;
 /// The program for the download: found or compiled, started, and ended.
 mod download;
-/// Every layer's gradients against finite differences in f64, and f32 against f64.
+/// Principal components and t-SNE, against scikit-learn's.
+mod embedding;
+/// Inner layers, saliency and Grad-CAM, against Keras's.
+mod explain;
+/// Figures of what a network is and sees, read back.
+mod figures;
+/// Layers that learn, and layers that do not.
 mod freeze;
+/// Every layer's gradients against finite differences in f64, and f32 against f64.
 mod gradients;
 /// Processes that look for the data in a home of their own.
 mod home;

@@ -33,7 +33,7 @@ fn images(count: usize) -> Dataset {
     Dataset::new(pixels, (0..count).map(|i| (i % 10) as u8).collect()).unwrap()
 }
 
-fn texts(svg: &str) -> Vec<String> {
+pub(crate) fn texts(svg: &str) -> Vec<String> {
     let document = Document::parse(svg).unwrap();
     let texts = document
         .descendants()
@@ -41,7 +41,7 @@ fn texts(svg: &str) -> Vec<String> {
     texts.map(|node| node.text().unwrap().to_owned()).collect()
 }
 
-fn decoded(png: &[u8]) -> image::RgbImage {
+pub(crate) fn decoded(png: &[u8]) -> image::RgbImage {
     image::load_from_memory(png).unwrap().to_rgb8()
 }
 
@@ -49,7 +49,7 @@ fn has(image: &image::RgbImage, [r, g, b]: [u8; 3]) -> bool {
     image.pixels().any(|pixel| pixel.0 == [r, g, b])
 }
 
-fn number(node: Node, name: &str) -> f64 {
+pub(crate) fn number(node: Node, name: &str) -> f64 {
     node.attribute(name).unwrap().parse().unwrap()
 }
 

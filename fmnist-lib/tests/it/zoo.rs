@@ -61,8 +61,8 @@ fn the_networks_have_as_many_parameters_as_in_keras() {
     }
 }
 
-/// Numbers from -1 to 1 that look random, as in `tests/keras/zoo.py`: Wellons's hash "lowbias32" of a counter.
-fn noise(key: usize, count: usize) -> impl Iterator<Item = f64> {
+/// Numbers from -1 to 1 that look random, as in `tests/keras/formulas.py`: Wellons's hash "lowbias32" of a counter.
+pub(crate) fn noise(key: usize, count: usize) -> impl Iterator<Item = f64> {
     (1..=count).map(move |at| {
         let mut x = (at * key) as u32;
         x = (x ^ x >> 16).wrapping_mul(0x7feb_352d);
@@ -71,7 +71,7 @@ fn noise(key: usize, count: usize) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The value of each weight, from its name, as in `tests/keras/zoo.py`.
+/// The value of each weight, from its name, as in `tests/keras/formulas.py`.
 fn weight_of(name: &str, weight: &Tensor) -> Tensor {
     let (layer, kind) = name.rsplit_once('.').unwrap();
     let key = name
@@ -106,13 +106,13 @@ struct OfKeras {
     gradients: HashMap<String, [f64; 2]>,
 }
 
-/// The two images of `tests/keras/zoo.py`.
-fn images() -> Dataset {
+/// The two images of `tests/keras/formulas.py`.
+pub(crate) fn images() -> Dataset {
     let pixels = noise(2, 2 * 784).map(|value| ((value + 1.0) * 128.0) as u8);
     Dataset::new(pixels.collect(), vec![3, 7]).unwrap()
 }
 
-/// The network without dropout, which no two libraries draw alike, with the weights of `tests/keras/zoo.py`.
+/// The network without dropout, which no two libraries draw alike, with the weights of `tests/keras/formulas.py`.
 pub(crate) fn with_weights(spec: &ModelSpec) -> Model {
     fn keep(value: &mut Value) {
         match value {
