@@ -12,6 +12,7 @@
 //!   Tensor (batch, 28, 28, 1)
 //!        │  nn, model       layers, ModelSpec (layers and branches), Model (its weights)
 //!        │  plan            the stages that compute it on the CPU, in kernels of our own
+//!        │  formats         models from Keras and PyTorch, and to them and ONNX
 //!        ▼
 //!   scores (batch, 10)
 //!        │  train, loss,    cross-entropy and others, early stopping, checkpoints;
