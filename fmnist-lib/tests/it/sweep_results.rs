@@ -312,7 +312,7 @@ fn a_result_says_where_it_comes_from() {
     let results = one(folder.path(), "small").run(&data()).unwrap();
     let origin = &results.runs()[0].origin;
     assert_eq!(origin.library.as_deref(), Some(env!("CARGO_PKG_VERSION")));
-    let sets = ["AVX-512", "AVX2", "portable"];
+    let sets = ["AVX-512", "AVX2", "NEON", "portable"];
     assert!(sets.contains(&origin.instruction_set.as_deref().unwrap()));
     assert!(origin.threads.unwrap() >= 1);
     let system = origin.system.as_deref().unwrap();
