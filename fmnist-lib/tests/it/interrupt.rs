@@ -4,11 +4,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{env, thread};
+use std::{env, fs, thread};
 
 use fmnist_lib::{
-    Callback, Ended, Error, FitConfig, Model, Result, StepRecord, Verbose, evaluate, finish, fit,
-    fit_with, resume,
+    Callback, Ended, Error, FitConfig, Model, Result, StepRecord, TensorBoard, Verbose, evaluate,
+    finish, fit, fit_with, resume,
 };
 use signal_hook::consts::SIGINT;
 use signal_hook::{flag, low_level};
@@ -16,6 +16,7 @@ use signal_hook::{flag, low_level};
 use crate::checkpoint::{comparable, elaborate};
 use crate::program;
 use crate::striped;
+use crate::tensorboard::event_files;
 use crate::training::{bits, small};
 
 /// The program that is interrupted: this file's `trains`, in a process of its own.
@@ -164,6 +165,43 @@ fn stops_and_goes_on() {
     // In the last validation nothing is left to stop.
     let model = stopped(last, 4, Ended::Completed);
     assert_eq!(bits(&model), bits(&whole));
+}
+
+#[test]
+fn a_stopped_run_writes_no_mistakes_for_tensorboard() {
+    if program::is_running() {
+        return stops_before_the_mistakes();
+    }
+    assert_success(program::command(
+        "interrupt::a_stopped_run_writes_no_mistakes_for_tensorboard",
+    ));
+}
+
+fn stops_before_the_mistakes() {
+    let (data, validation) = (striped(100, 1), striped(50, 2));
+    let config = FitConfig::default()
+        .epochs(2)
+        .batch_size(50)
+        .learning_rate(1e-6)
+        .verbose(Verbose::Silent);
+    // An epoch has 2 steps; there is no third epoch.
+    for (epoch, step, ended, mistakes) in [
+        (2, 1, Ended::Interrupted, 0),
+        (2, 2, Ended::Completed, 0),
+        (3, 1, Ended::Completed, 1),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::new(folder.path()).mistakes(&validation);
+        let mut stop = Stop { epoch, step };
+        let mut model = small().build(1).unwrap();
+        let callbacks = &mut [&mut board as &mut dyn Callback, &mut stop];
+        let run = fit_with(&mut model, &data, &validation, config.clone(), callbacks).unwrap();
+        assert_eq!(run.ended, ended);
+        let files = event_files(&folder.path().join("validation"));
+        let bytes = fs::read(&files[0]).unwrap();
+        let found = bytes.windows(8).filter(|it| it == b"mistakes").count();
+        assert_eq!(found, mistakes, "stopped in step {step} of epoch {epoch}");
+    }
 }
 
 #[test]
