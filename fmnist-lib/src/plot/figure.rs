@@ -12,6 +12,7 @@ use super::images::Images;
 use super::lines::Lines;
 use super::strips::Strips;
 use super::svg::Svg;
+use super::trials::Trials;
 use crate::error::{Error, Result};
 use crate::support::files::write_atomically;
 
@@ -29,6 +30,7 @@ pub(super) enum Content {
     Confusion(Matrix),
     Lines(Lines),
     Strips(Strips),
+    Trials(Trials),
 }
 
 impl Figure {
@@ -98,6 +100,7 @@ impl Figure {
             Content::Confusion(matrix) => matrix.size(),
             Content::Lines(lines) => lines.size(),
             Content::Strips(strips) => strips.size(),
+            Content::Trials(trials) => trials.size(),
         };
         ((w * PX) as u32, (h * PX) as u32)
     }
@@ -109,6 +112,7 @@ impl Figure {
             Content::Confusion(matrix) => matrix.draw(area),
             Content::Lines(lines) => lines.draw(area),
             Content::Strips(strips) => strips.draw(area),
+            Content::Trials(trials) => trials.draw(area),
         }
     }
 }
@@ -122,6 +126,7 @@ impl std::fmt::Display for Figure {
             Content::Confusion(matrix) => matrix.fmt(f),
             Content::Lines(lines) => lines.fmt(f),
             Content::Strips(strips) => strips.fmt(f),
+            Content::Trials(trials) => trials.fmt(f),
         }
     }
 }

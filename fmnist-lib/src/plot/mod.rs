@@ -1,5 +1,5 @@
-//! Figures: learning curves, one quantity against another, many runs side by side, images with their
-//! labels, the confusion matrix.
+//! Figures: learning curves, one quantity against another, many runs side by side, the trials of a search, images
+//! with their labels, the confusion matrix.
 //!
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
 //! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
@@ -27,6 +27,7 @@ mod panel;
 mod picture;
 mod strips;
 mod svg;
+mod trials;
 
 pub use confusion::confusion;
 pub use curves::{accuracy_curves, curves, loss_curves};
@@ -35,3 +36,4 @@ pub use images::{image_grid, predictions};
 pub use lines::{Axes, lines};
 pub(crate) use picture::Picture;
 pub use strips::strips;
+pub use trials::{trials, trials_against};

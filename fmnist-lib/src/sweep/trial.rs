@@ -22,6 +22,8 @@ pub struct Trial {
     pub(super) config: FitConfig,
     pub(super) images: Option<usize>,
     flip: bool,
+    /// Names and values of what was drawn for it.
+    settings: Vec<(String, String)>,
 }
 
 impl Trial {
@@ -34,6 +36,7 @@ impl Trial {
             config,
             images: None,
             flip: false,
+            settings: Vec::new(),
         }
     }
 
@@ -47,6 +50,43 @@ impl Trial {
     pub fn images(self, images: usize) -> Self {
         Self {
             images: Some(images),
+            ..self
+        }
+    }
+
+    /// Its name in tables and figures.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The network.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// How it is trained.
+    pub fn config(&self) -> &FitConfig {
+        &self.config
+    }
+
+    /// Names and values of what [`random_search`](crate::random_search) drew for it.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
+    }
+
+    pub(super) fn setting(&self, name: &str) -> Option<&str> {
+        let mut settings = self.settings.iter();
+        settings.find_map(|(own, value)| (own == name).then_some(value.as_str()))
+    }
+
+    /// Under the name that its settings make.
+    pub(super) fn with_settings(self, settings: Vec<(String, String)>) -> Self {
+        let words = settings
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"));
+        Self {
+            name: words.collect::<Vec<_>>().join(", "),
+            settings,
             ..self
         }
     }
