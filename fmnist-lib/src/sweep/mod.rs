@@ -2,9 +2,11 @@
 
 mod brackets;
 mod convert;
+mod halving;
 mod hyperparameters;
 mod key;
 mod origin;
+mod planned;
 mod progress;
 mod record;
 mod results;
@@ -32,10 +34,10 @@ pub use trial::Trial;
 use crate::data::{Split, TrainTest};
 use crate::error::{Error, Result};
 use crate::support::interrupt::Interruptible;
+use planned::Planned;
 use progress::SweepProgress;
 use run::Claim;
 use store::Store;
-use trial::Planned;
 
 /// Between two looks at what other processes have finished.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::planned::Planned;
 use super::results::SweepRun;
 use super::stage::Stage;
-use super::trial::Planned;
 use crate::config::Verbose;
 use crate::error::Result;
 use crate::model::Model;
@@ -36,6 +36,8 @@ pub(super) struct SweepProgress {
     epochs_behind: usize,
     /// `3_layer, seed 2`, and which of its epochs are trained.
     current: (String, Stage),
+    /// Epochs that its checkpoint had: none, where it was lost.
+    trained: usize,
     /// Trials without a key of which the user has been told.
     told: Vec<String>,
 }
@@ -75,6 +77,7 @@ impl SweepProgress {
             epochs,
             epochs_behind: 0,
             current: (String::new(), Stage { from: 0, to: 0 }),
+            trained: 0,
             told: Vec::new(),
         }
     }
@@ -108,8 +111,10 @@ impl SweepProgress {
         );
     }
 
-    pub(super) fn begin(&mut self, planned: &Planned<'_>, stage: Stage) {
+    /// A run is trained that has so many epochs.
+    pub(super) fn begin(&mut self, planned: &Planned<'_>, stage: Stage, trained: usize) {
         self.current = (planned.name(), stage);
+        self.trained = trained;
         let trial = &planned.trial.name;
         if let Some(own) = &planned.without_key
             && !self.told.contains(trial)
@@ -233,15 +238,15 @@ fn show_table(table: &mut Shown, results: &dyn Shows) {
 impl Callback for SweepProgress {
     fn on_step_end(&mut self, _: &Model, step: &StepRecord) -> Result<ControlFlow<()>> {
         let of_run = (step.epoch - 1) as f64 + step.step as f64 / step.steps as f64;
-        // Where its checkpoint was lost, a run begins anew.
-        let of_stage = of_run - self.current.1.from as f64;
-        let behind = self.epochs_behind as f64 + of_stage.max(0.0);
+        let (stage, trained) = (self.current.1, self.trained as f64);
+        let share = (of_run - trained) / (stage.to as f64 - trained);
+        let behind = self.epochs_behind as f64 + share * stage.epochs() as f64;
         let left = (self.started.elapsed()).mul_f64((self.epochs as f64 / behind - 1.0).max(0.0));
         let text = format!(
             "{} · epoch {}/{} · loss {:.4} · {:#} left",
             self.current.0,
             step.epoch,
-            self.current.1.to,
+            stage.to,
             step.loss,
             HumanDuration(left)
         );

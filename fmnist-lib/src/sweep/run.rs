@@ -4,13 +4,13 @@ use std::fs::remove_file;
 use std::path::Path;
 
 use super::origin::Origin;
+use super::planned::Planned;
 use super::progress::SweepProgress;
 use super::record::{FORMAT, Record};
 use super::results::SweepRun;
 use super::settings::{optimizer, training};
 use super::stage::{Pause, Stage};
 use super::store::{Lock, Store, write};
-use super::trial::Planned;
 use crate::config::{FitConfig, Verbose};
 use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
@@ -132,12 +132,12 @@ impl Planned<'_> {
         progress: &mut SweepProgress,
     ) -> Result<(Model, Option<String>)> {
         let trial = self.trial;
-        progress.begin(self, stage);
         let begun = checkpoint.filter(|path| path.exists());
         let (model, trained) = match begun {
             Some(path) => {
                 let mut model = self.restore(path)?;
                 self.take_up(&mut model, path)?;
+                progress.begin(self, stage, model.history().epochs.len());
                 if pause.look(&model) {
                     return Ok((model, None));
                 }
@@ -145,6 +145,7 @@ impl Planned<'_> {
                 (model, trained)
             }
             None => {
+                progress.begin(self, stage, 0);
                 let mut model = trial.spec.build(self.seed)?;
                 let config = FitConfig {
                     seed: self.seed,

@@ -3,36 +3,17 @@
 use std::thread::sleep;
 
 use super::brackets::{Rung, Search};
+use super::halving::{Bracket, Contender, stage};
+use super::planned::Planned;
 use super::progress::SweepProgress;
-use super::record::Record;
-use super::results::SweepRun;
 use super::run::Claim;
-use super::search_results::{SearchResults, SearchTrial};
+use super::search_results::SearchResults;
 use super::stage::Stage;
 use super::store::Store;
-use super::trial::{Planned, Trial};
 use super::{PATIENCE, Sweep};
 use crate::data::TrainTest;
 use crate::error::{Error, Result};
 use crate::support::interrupt::Interruptible;
-use crate::support::table::mean;
-
-/// A trial in a halving.
-struct Contender<'a> {
-    trial: &'a Trial,
-    /// One run for each seed, and how far it is.
-    runs: Vec<(Planned<'a>, Option<Record>)>,
-    /// The last rung that it was in.
-    rung: usize,
-}
-
-/// A successive halving that is under way.
-struct Bracket<'a> {
-    rungs: Vec<Rung>,
-    /// The rung that is being trained.
-    rung: usize,
-    contenders: Vec<Contender<'a>>,
-}
 
 /// What a process works with.
 struct Workplace<'a> {
@@ -43,9 +24,10 @@ struct Workplace<'a> {
 }
 
 impl Sweep {
-    /// Trains the trials as far as `search` says, each with every seed. Which go on is decided by the mean over the
-    /// seeds of their validation accuracy after the last epoch, or of the loss where that is the same, as soon as all
-    /// runs of the rung are there. A trial that diverged does not go on.
+    /// Trains the trials, such as those of [`random_search`](crate::random_search), as far as `search` says, each with
+    /// every seed. Which go on is decided as soon as all runs of the rung are there: by the validation accuracy after its
+    /// last epoch, or by the loss where that is the same, each the mean over the seeds. A trial that diverged does not
+    /// go on.
     ///
     /// Each run is one training of all `epochs` of its configuration, which is paused and goes on from its checkpoint.
     /// Those that are trained to the end are the runs of [`run`](Self::run), bit for bit, and either finds the results of
@@ -145,14 +127,6 @@ impl Sweep {
     }
 }
 
-fn stage(rungs: &[Rung], at: usize) -> Stage {
-    let before = at.checked_sub(1).map(|before| rungs[before].epochs);
-    Stage {
-        from: before.unwrap_or(0),
-        to: rungs[at].epochs,
-    }
-}
-
 impl Workplace<'_> {
     /// Trains what nobody else trains, in one halving and then in the next, until all are done.
     fn work(mut self, mut brackets: Vec<Bracket<'_>>) -> Result<SearchResults> {
@@ -170,7 +144,8 @@ impl Workplace<'_> {
                 return Err(Error::Interrupted);
             }
         }
-        let results = results(&brackets);
+        let trials = brackets.iter().flat_map(Bracket::trials);
+        let results = SearchResults::new(trials.collect());
         self.progress.conclude(&results);
         Ok(results)
     }
@@ -223,80 +198,4 @@ impl Workplace<'_> {
         }
         Ok(elsewhere)
     }
-}
-
-impl Bracket<'_> {
-    /// Decides, all results of the rung being there, who goes on. All processes decide alike.
-    fn promote(&mut self, store: &Store) -> Result<()> {
-        let rung = self.rung;
-        self.rung += 1;
-        let Some(next) = self.rungs.get(self.rung) else {
-            return Ok(());
-        };
-        let mut climbing: Vec<_> = (self.contenders.iter_mut())
-            .filter(|contender| contender.rung == rung)
-            .collect();
-        climbing.sort_by(|one, other| {
-            let (one, other) = (one.score(), other.score());
-            // The sort is stable: of equals, the first trial goes on.
-            (other.0.total_cmp(&one.0)).then(one.1.total_cmp(&other.1))
-        });
-        for (place, contender) in climbing.into_iter().enumerate() {
-            if place < next.trials && contender.score().0.is_finite() {
-                contender.rung = self.rung;
-                contender
-                    .runs
-                    .iter_mut()
-                    .for_each(|(_, found)| *found = None);
-            } else {
-                let mut runs = contender.runs.iter();
-                runs.try_for_each(|(planned, _)| planned.forget(store))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Contender<'_> {
-    /// Accuracy and loss on the validation images; the worst where a run diverged.
-    fn score(&self) -> (f64, f64) {
-        let records = self.runs.iter().filter_map(|(_, record)| record.as_ref());
-        let scores = records.map(|record| {
-            let last = record.history.last();
-            let accuracy = last.and_then(|last| last.val_accuracy);
-            let loss = last.and_then(|last| last.val_loss);
-            match &record.diverged {
-                None => (accuracy.unwrap_or(f32::NAN), loss.unwrap_or(f32::NAN)),
-                Some(_) => (f32::NAN, f32::NAN),
-            }
-        });
-        let (accuracies, losses): (Vec<f64>, Vec<f64>) = scores
-            .map(|(accuracy, loss)| (f64::from(accuracy), f64::from(loss)))
-            .unzip();
-        let or = |value: f64, otherwise| if value.is_finite() { value } else { otherwise };
-        (
-            or(mean(&accuracies), f64::NEG_INFINITY),
-            or(mean(&losses), f64::INFINITY),
-        )
-    }
-}
-
-fn results(brackets: &[Bracket<'_>]) -> SearchResults {
-    let trials = brackets.iter().flat_map(|bracket| {
-        bracket.contenders.iter().map(|contender| {
-            let runs = contender.runs.iter().filter_map(|(planned, record)| {
-                let runs = planned.runs(record.as_ref()?);
-                runs.into_iter().next()
-            });
-            SearchTrial {
-                trial: contender.trial.clone(),
-                runs: runs.collect::<Vec<SweepRun>>(),
-                epochs: bracket.rungs[contender.rung]
-                    .epochs
-                    .min(contender.trial.config.epochs),
-                stopped: contender.rung + 1 < bracket.rungs.len(),
-            }
-        })
-    });
-    SearchResults::new(trials.collect())
 }

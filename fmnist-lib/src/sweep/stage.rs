@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 
 use super::key::Key;
 use super::origin::Origin;
+use super::planned::Planned;
 use super::record::{FORMAT, Record};
 use super::store::{Store, write};
-use super::trial::Planned;
 use crate::error::{Error, Result};
 use crate::history::EpochRecord;
 use crate::model::Model;
