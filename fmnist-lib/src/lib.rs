@@ -101,7 +101,10 @@ pub use optim::{
     Adadelta, Adagrad, Adam, AnyOptimizer, Clip, Nadam, Optimizer, RmsProp, Sgd, Update,
 };
 pub use report::{Comparison, Outcome, REPORTED, Reported};
-pub use sweep::{Conversion, Origin, Sweep, SweepResults, SweepRun, Trial, convert_results};
+pub use sweep::{
+    Conversion, HyperParameters, Origin, Search, SearchResults, SearchTrial, Sweep, SweepResults,
+    SweepRun, Trial, convert_results, random_search,
+};
 pub use train::{
     BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord,
     TensorBoard, finish, finish_with, fit, fit_with, gradient_noise, range_test, resume,

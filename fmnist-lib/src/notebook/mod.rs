@@ -18,7 +18,7 @@ use crate::plot::{self, Figure, Picture};
 use crate::report::Comparison;
 use crate::support::display::emit;
 use crate::support::table::{Table, counted, escape, plural};
-use crate::sweep::SweepResults;
+use crate::sweep::{SearchResults, Shows, SweepResults};
 use crate::train::{Measures, Run};
 
 pub use show::Show;
@@ -97,6 +97,13 @@ impl Measures {
     /// Shows a table of the epochs as the value of a notebook cell.
     pub fn evcxr_display(&self) {
         show_table(&self.table().map(escape).to_html(), self);
+    }
+}
+
+impl SearchResults {
+    /// Shows one line per trial as the value of a notebook cell.
+    pub fn evcxr_display(&self) {
+        show_table(&self.to_html(), self);
     }
 }
 

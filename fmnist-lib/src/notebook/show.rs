@@ -16,7 +16,7 @@ use crate::model::{ModelSpec, Profile, Summary};
 use crate::plot::Figure;
 use crate::report::Comparison;
 use crate::support::display::emit;
-use crate::sweep::SweepResults;
+use crate::sweep::{SearchResults, SweepResults};
 use crate::train::Run;
 
 /// Shows the value with which a notebook cell ends; `use fmnist_lib::*` is enough.
@@ -68,6 +68,7 @@ fn show_own(value: &dyn Any) -> Option<()> {
         .or_else(|| show(value, ConfusionMatrix::evcxr_display))
         .or_else(|| show(value, Profile::evcxr_display))
         .or_else(|| show(value, Comparison::evcxr_display))
+        .or_else(|| show(value, SearchResults::evcxr_display))
         .or_else(|| show(value, SweepResults::evcxr_display))
         .or_else(|| show(value, Dataset::evcxr_display))
         .or_else(|| show(value, TrainTest::evcxr_display))

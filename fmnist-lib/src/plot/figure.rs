@@ -16,6 +16,7 @@ use super::maps::Maps;
 use super::network::Network;
 use super::strips::Strips;
 use super::svg::Svg;
+use super::trials::Trials;
 use crate::error::{Error, Result};
 use crate::support::files::write_atomically;
 
@@ -37,6 +38,7 @@ pub(super) enum Content {
     Heat(Heat),
     Embedding(Embedding),
     Network(Box<Network>),
+    Trials(Trials),
 }
 
 impl Figure {
@@ -116,6 +118,7 @@ impl Figure {
             Content::Heat(heat) => heat.size(),
             Content::Embedding(embedding) => embedding.size(),
             Content::Network(network) => network.size(),
+            Content::Trials(trials) => trials.size(),
         };
         ((w * PX) as u32, (h * PX) as u32)
     }
@@ -131,6 +134,7 @@ impl Figure {
             Content::Heat(heat) => heat.draw(area),
             Content::Embedding(embedding) => embedding.draw(area),
             Content::Network(network) => network.draw(area),
+            Content::Trials(trials) => trials.draw(area),
         }
     }
 }
@@ -148,6 +152,7 @@ impl std::fmt::Display for Figure {
             Content::Heat(heat) => heat.fmt(f),
             Content::Embedding(embedding) => embedding.fmt(f),
             Content::Network(network) => network.fmt(f),
+            Content::Trials(trials) => trials.fmt(f),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Figures: learning curves, one quantity against another, many runs side by side, images with their
 //! labels, the confusion matrix; and what a network is and has learned: its graph, its feature maps and kernels, heat maps,
 //! embeddings.
+//! Figures: learning curves, one quantity against another, many runs side by side, the trials of a search, images
+//! with their labels, the confusion matrix.
 //!
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
 //! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
@@ -34,6 +36,7 @@ mod picture;
 mod shades;
 mod strips;
 mod svg;
+mod trials;
 
 pub use confusion::confusion;
 pub use curves::{accuracy_curves, curves, loss_curves};
@@ -46,3 +49,4 @@ pub use lines::{Axes, lines};
 pub use network::network;
 pub(crate) use picture::Picture;
 pub use strips::strips;
+pub use trials::{trials, trials_against};

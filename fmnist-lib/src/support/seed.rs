@@ -15,6 +15,12 @@ pub(crate) enum Purpose<'a> {
     Initialise(&'a str),
     /// The division into training and validation images.
     Split,
+    /// The value of the named setting of a trial, at an attempt to find one that is not there yet.
+    Setting {
+        name: &'a str,
+        trial: usize,
+        attempt: usize,
+    },
     /// The order of the training images in an epoch.
     Shuffle { epoch: usize },
     /// The changes of the training images in an epoch.
@@ -37,6 +43,11 @@ pub(crate) fn key(seed: u64, purpose: Purpose<'_>) -> [u8; 32] {
     let (kind, name, epoch, step) = match purpose {
         Purpose::Initialise(name) => ("initialise", name, 0, 0),
         Purpose::Split => ("split", "", 0, 0),
+        Purpose::Setting {
+            name,
+            trial,
+            attempt,
+        } => ("setting", name, trial, attempt),
         Purpose::Shuffle { epoch } => ("shuffle", "", epoch, 0),
         Purpose::Augment { epoch } => ("augment", "", epoch, 0),
         Purpose::Layer { name, epoch, step } => ("layer", name, epoch, step),

@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::settings::digest;
 
+/// Characters of a trial's name in a file's name, which may have 255 in all.
+const LONGEST: usize = 150;
+
 /// The name of a run's files, and what they are found by.
 pub(super) struct Key {
     /// Name of the trial, for people.
@@ -48,5 +51,5 @@ fn plain(name: &str) -> String {
             '-'
         }
     };
-    name.chars().map(plain).collect()
+    name.chars().take(LONGEST).map(plain).collect()
 }

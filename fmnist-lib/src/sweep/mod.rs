@@ -1,13 +1,20 @@
 //! Many runs, to compare settings over several seeds.
 
+mod brackets;
 mod convert;
+mod halving;
+mod hyperparameters;
 mod key;
 mod origin;
+mod planned;
 mod progress;
 mod record;
 mod results;
 mod run;
+mod search;
+mod search_results;
 mod settings;
+mod stage;
 mod store;
 mod trial;
 
@@ -15,15 +22,19 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+pub use brackets::Search;
 pub use convert::{Conversion, convert_results};
+pub use hyperparameters::{HyperParameters, random_search};
 pub use origin::Origin;
+pub(crate) use progress::Shows;
 pub use results::{SweepResults, SweepRun};
+pub use search_results::{SearchResults, SearchTrial};
 pub use trial::Trial;
 
-use crate::data::Split;
-use crate::data::TrainTest;
+use crate::data::{Split, TrainTest};
 use crate::error::{Error, Result};
 use crate::support::interrupt::Interruptible;
+use planned::Planned;
 use progress::SweepProgress;
 use run::Claim;
 use store::Store;
@@ -59,6 +70,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 ///
 /// A result that an early version 0.1.0 has written says less. A sweep refuses a folder with such
 /// results until [`convert_results`] has converted them.
+///
+/// Where there are many settings, [`search`](Self::search) stops the bad ones early.
 ///
 /// ```no_run
 /// use fmnist_lib::*;
@@ -113,6 +126,12 @@ impl Sweep {
         self
     }
 
+    /// Adds settings to try, as those of [`random_search`].
+    pub fn trials(mut self, trials: impl IntoIterator<Item = Trial>) -> Self {
+        self.trials.extend(trials);
+        self
+    }
+
     /// Trains on this part of the 60,000 images and validates on the rest. Default 0.8.
     pub fn train_fraction(self, train_fraction: f64) -> Self {
         Self {
@@ -151,33 +170,36 @@ impl Sweep {
         let stop = Interruptible::begin();
         let fingerprints = self.fingerprints(data);
         let planned = self.plan(data, &fingerprints)?;
-        let (train, validation) = Split::new(self.train_fraction, 0).apply(&data.train)?;
-        let mut trials = self.trials.iter();
-        trials.try_for_each(|trial| trial.check(&train, &validation))?;
+        self.check_trials(data)?;
         let mut store = Store::open(&self.folder)?;
         let mut found: Vec<Option<Vec<SweepRun>>> = vec![None; planned.len()];
-        let mut progress = SweepProgress::new(&planned);
+        let epochs = planned.iter().map(Planned::epochs).sum();
+        let mut progress = SweepProgress::new(&planned, planned.len(), epochs);
+        let mut done = SweepResults::default();
         loop {
             let mut elsewhere = 0;
             for (planned, found) in planned.iter().zip(&mut found) {
                 if found.is_some() {
                     continue;
                 }
-                match planned.claim(&mut store)? {
+                let whole = planned.whole();
+                match planned.claim(whole, &mut store)? {
                     Claim::Done(record) => {
                         let runs = planned.runs(&record);
-                        progress.found(planned, &runs);
+                        progress.found(whole);
+                        done.extend(&runs);
                         *found = Some(runs);
                     }
                     Claim::Taken => elsewhere += 1,
                     // The lock is held until the result is written.
                     Claim::Ours(lock) => {
-                        let record = planned.run(data, &store, &mut progress)?;
+                        let record = planned.run(whole, data, &store, &mut progress)?;
                         if let Some(lock) = lock {
                             lock.release();
                         }
                         let runs = planned.runs(&record);
-                        progress.finished(planned, &runs);
+                        done.extend(&runs);
+                        progress.finished(planned, &runs, Some(&done));
                         *found = Some(runs);
                     }
                 }
@@ -198,5 +220,11 @@ impl Sweep {
         found.iter().flatten().for_each(|runs| results.extend(runs));
         progress.conclude(&results);
         Ok(results)
+    }
+
+    fn check_trials(&self, data: &TrainTest) -> Result<()> {
+        let (train, validation) = Split::new(self.train_fraction, 0).apply(&data.train)?;
+        let mut trials = self.trials.iter();
+        trials.try_for_each(|trial| trial.check(&train, &validation))
     }
 }

@@ -1,13 +1,15 @@
 //! Shows a sweep as it goes: live in a notebook, a bar on a terminal, a line per run elsewhere.
 
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::results::{SweepResults, SweepRun};
-use super::trial::Planned;
+use super::planned::Planned;
+use super::results::SweepRun;
+use super::stage::Stage;
 use crate::config::Verbose;
 use crate::error::Result;
 use crate::model::Model;
@@ -15,21 +17,27 @@ use crate::support::display::{Shown, is_live};
 use crate::support::table::escape;
 use crate::train::{Callback, StepRecord};
 
+/// Results that show themselves as a table, in text and in HTML.
+pub(crate) trait Shows: Display {
+    fn to_html(&self) -> String;
+}
+
 /// Between two states of the bar.
 const PAUSE: Duration = Duration::from_millis(250);
 
 pub(super) struct SweepProgress {
     place: Place,
     started: Instant,
-    done: SweepResults,
     runs_done: usize,
     runs: usize,
     /// Epochs to train, those of runs that are already done left out.
     epochs: usize,
     /// Of these, those of runs that have ended since.
     epochs_behind: usize,
-    /// `3_layer, seed 2`, and its epochs.
-    current: (String, usize),
+    /// `3_layer, seed 2`, and which of its epochs are trained.
+    current: (String, Stage),
+    /// Epochs that its checkpoint had: none, where it was lost.
+    trained: usize,
     /// Trials without a key of which the user has been told.
     told: Vec<String>,
 }
@@ -42,8 +50,8 @@ enum Place {
 }
 
 impl SweepProgress {
-    /// Shows what the most talkative of the trials asks for.
-    pub(super) fn new(planned: &[Planned<'_>]) -> Self {
+    /// Shows what the most talkative of the trials asks for, of so many runs and their epochs.
+    pub(super) fn new(planned: &[Planned<'_>], runs: usize, epochs: usize) -> Self {
         let asked = |verbose| (planned.iter()).any(|one| one.trial.config.verbose == verbose);
         let place = if !asked(Verbose::Auto) && !asked(Verbose::Lines) {
             Place::Nowhere
@@ -64,27 +72,26 @@ impl SweepProgress {
         Self {
             place,
             started: Instant::now(),
-            done: SweepResults::default(),
             runs_done: 0,
-            runs: planned.len(),
-            epochs: planned.iter().map(Planned::epochs).sum(),
+            runs,
+            epochs,
             epochs_behind: 0,
-            current: (String::new(), 0),
+            current: (String::new(), Stage { from: 0, to: 0 }),
+            trained: 0,
             told: Vec::new(),
         }
     }
 
     /// A run needs not be done.
-    pub(super) fn found(&mut self, planned: &Planned<'_>, runs: &[SweepRun]) {
-        self.epochs -= planned.epochs();
+    pub(super) fn found(&mut self, stage: Stage) {
+        self.epochs -= stage.epochs();
         self.runs_done += 1;
-        self.done.extend(runs);
     }
 
     /// The kept network of a run is measured once more.
-    pub(super) fn measuring(&mut self, planned: &Planned<'_>, missing: &str) {
-        self.epochs -= planned.epochs();
-        self.current = (planned.name(), 0);
+    pub(super) fn measuring(&mut self, planned: &Planned<'_>, stage: Stage, missing: &str) {
+        self.epochs -= stage.epochs();
+        self.current = (planned.name(), Stage { from: 0, to: 0 });
         self.tell(
             planned,
             &format!("measuring {missing} on the network that was kept"),
@@ -104,8 +111,10 @@ impl SweepProgress {
         );
     }
 
-    pub(super) fn begin(&mut self, planned: &Planned<'_>) {
-        self.current = (planned.name(), planned.epochs());
+    /// A run is trained that has so many epochs.
+    pub(super) fn begin(&mut self, planned: &Planned<'_>, stage: Stage, trained: usize) {
+        self.current = (planned.name(), stage);
+        self.trained = trained;
         let trial = &planned.trial.name;
         if let Some(own) = &planned.without_key
             && !self.told.contains(trial)
@@ -122,19 +131,26 @@ impl SweepProgress {
         }
     }
 
-    pub(super) fn finished(&mut self, planned: &Planned<'_>, runs: &[SweepRun]) {
-        self.epochs_behind += self.current.1;
+    /// A run is done; `all` are those so far, where they have a table.
+    pub(super) fn finished(
+        &mut self,
+        planned: &Planned<'_>,
+        runs: &[SweepRun],
+        all: Option<&dyn Shows>,
+    ) {
+        self.epochs_behind += self.current.1.epochs();
         self.runs_done += 1;
-        self.done.extend(runs);
         let Some(run) = runs.last() else { return };
-        let outcome = match (&run.validation, &run.diverged) {
-            (Some(validation), None) => format!("validation {validation}"),
-            (_, diverged) => {
-                (diverged.clone()).unwrap_or_else(|| "its loss is not finite".to_owned())
+        let outcome = match (&run.validation, &run.diverged, run.history.last()) {
+            (_, Some(diverged), _) => diverged.clone(),
+            (Some(validation), ..) => format!("validation {validation}"),
+            (None, None, Some(last)) if last.epoch < planned.epochs() => {
+                format!("epoch {}, {}", last.epoch, last.measures())
             }
+            _ => "its loss is not finite".to_owned(),
         };
-        if let Place::Notebook { table, .. } = &mut self.place {
-            show_table(table, &self.done);
+        if let (Place::Notebook { table, .. }, Some(all)) = (&mut self.place, all) {
+            show_table(table, all);
         } else if !planned.is_silent() {
             self.say(&format!(
                 "{} ({} of {}): {outcome} - {:.0}s",
@@ -176,8 +192,8 @@ impl SweepProgress {
     }
 
     /// Leaves the table of all runs, those found in the folder included.
-    pub(super) fn conclude(&mut self, results: &SweepResults) {
-        let text = match self.runs {
+    pub(super) fn conclude(&mut self, results: &dyn Shows) {
+        let text = match self.runs_done {
             1 => "The run is done.".to_owned(),
             runs => format!("All {runs} runs are done."),
         };
@@ -212,7 +228,7 @@ impl SweepProgress {
     }
 }
 
-fn show_table(table: &mut Shown, results: &SweepResults) {
+fn show_table(table: &mut Shown, results: &dyn Shows) {
     table.show(&[
         ("text/html", &results.to_html()),
         ("text/plain", &results.to_string()),
@@ -222,13 +238,15 @@ fn show_table(table: &mut Shown, results: &SweepResults) {
 impl Callback for SweepProgress {
     fn on_step_end(&mut self, _: &Model, step: &StepRecord) -> Result<ControlFlow<()>> {
         let of_run = (step.epoch - 1) as f64 + step.step as f64 / step.steps as f64;
-        let behind = self.epochs_behind as f64 + of_run;
+        let (stage, trained) = (self.current.1, self.trained as f64);
+        let share = (of_run - trained) / (stage.to as f64 - trained);
+        let behind = self.epochs_behind as f64 + share * stage.epochs() as f64;
         let left = (self.started.elapsed()).mul_f64((self.epochs as f64 / behind - 1.0).max(0.0));
         let text = format!(
             "{} · epoch {}/{} · loss {:.4} · {:#} left",
             self.current.0,
             step.epoch,
-            self.current.1,
+            stage.to,
             step.loss,
             HumanDuration(left)
         );

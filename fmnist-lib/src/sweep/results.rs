@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::origin::Origin;
+use super::progress::Shows;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
 use crate::history::History;
@@ -25,7 +26,7 @@ pub struct SweepRun {
     pub parameters: usize,
     /// Its training.
     pub history: History,
-    /// Its trained network on the validation images; `None` where training diverged.
+    /// Its trained network on the validation images; `None` where training diverged, or a search has stopped it.
     pub validation: Option<Evaluation>,
     /// The same on the test images, where they were asked for.
     pub test: Option<Evaluation>,
@@ -172,8 +173,10 @@ impl SweepResults {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
 
-    pub(crate) fn to_html(&self) -> String {
+impl Shows for SweepResults {
+    fn to_html(&self) -> String {
         let origins = escape(&self.origins()).replace('\n', "<br>");
         let table = self.table().map(escape).to_html();
         format!("{table}<p><small>{origins}</small></p>")

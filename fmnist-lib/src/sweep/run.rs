@@ -4,18 +4,19 @@ use std::fs::remove_file;
 use std::path::Path;
 
 use super::origin::Origin;
+use super::planned::Planned;
 use super::progress::SweepProgress;
 use super::record::{FORMAT, Record};
 use super::results::SweepRun;
 use super::settings::{optimizer, training};
+use super::stage::{Pause, Stage};
 use super::store::{Lock, Store, write};
-use super::trial::Planned;
 use crate::config::{FitConfig, Verbose};
 use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
 use crate::history::Ended;
 use crate::model::Model;
-use crate::train::{finish_with, fit_with};
+use crate::train::{Callback, finish_with, fit_with};
 
 pub(super) enum Claim {
     /// Somebody has run it.
@@ -28,11 +29,11 @@ pub(super) enum Claim {
 
 impl Planned<'_> {
     /// Finds the run's result, or takes the run.
-    pub(super) fn claim(&self, store: &mut Store) -> Result<Claim> {
+    pub(super) fn claim(&self, stage: Stage, store: &mut Store) -> Result<Claim> {
         if self.without_key.is_some() {
             return Ok(Claim::Ours(None));
         }
-        if let Some(record) = self.complete(store)? {
+        if let Some(record) = self.found(stage, store)? {
             return Ok(Claim::Done(Box::new(record)));
         }
         let Some(lock) = store.lock(&self.key)? else {
@@ -40,7 +41,7 @@ impl Planned<'_> {
         };
         // Whoever held the lock before may have finished just now.
         store.look()?;
-        Ok(match self.complete(store)? {
+        Ok(match self.found(stage, store)? {
             Some(record) => {
                 lock.release();
                 Claim::Done(Box::new(record))
@@ -52,6 +53,14 @@ impl Planned<'_> {
     /// What the sweep hands out of a result.
     pub(super) fn runs(&self, record: &Record) -> Vec<SweepRun> {
         record.runs(&self.trial.name, self.seed, self.wanted)
+    }
+
+    /// What is asked of the run, where somebody has done it.
+    fn found(&self, stage: Stage, store: &Store) -> Result<Option<Record>> {
+        match self.ends(stage) {
+            true => self.complete(store),
+            false => self.stopped(stage.to, store),
+        }
     }
 
     /// The run's result, where it holds all that is wanted.
@@ -67,9 +76,10 @@ impl Planned<'_> {
         Ok(is_complete.then_some(record))
     }
 
-    /// Measures what is missing in the run's result, or trains and measures.
+    /// Measures what is missing in the run's result, or trains it to the end of `stage`.
     pub(super) fn run(
         &self,
+        stage: Stage,
         data: &TrainTest,
         store: &Store,
         progress: &mut SweepProgress,
@@ -78,13 +88,15 @@ impl Planned<'_> {
         let train = train.take(self.trial.images.unwrap_or(usize::MAX));
         if self.without_key.is_some() {
             let place = store.own(&self.key);
-            return self.train(&place, None, &train, &validation, progress);
+            let pause = &mut Pause::after(usize::MAX);
+            let trained = self.train(None, stage, pause, (&train, &validation), progress)?;
+            return self.finish(trained, &place, false, &validation);
         }
         let place = store.place(&self.key)?;
         if let Some((_, mut record)) = store.find(&self.key)? {
             let missing = record.missing(self.wanted);
             if let Some(model) = self.kept(&place, &record)? {
-                progress.measuring(self, missing.unwrap_or("its network"));
+                progress.measuring(self, stage, missing.unwrap_or("its network"));
                 record.measure(&model, &validation, self.wanted)?;
                 write(&place, &record)?;
                 return Ok(record);
@@ -92,29 +104,48 @@ impl Planned<'_> {
             progress.again(self, missing);
         }
         let checkpoint = place.with_extension("safetensors");
-        self.train(&place, Some(&checkpoint), &train, &validation, progress)
+        let last = if self.ends(stage) {
+            usize::MAX
+        } else {
+            stage.to
+        };
+        let mut pause = Pause::after(last);
+        let images = (&train, &validation);
+        let trained = self.train(Some(&checkpoint), stage, &mut pause, images, progress)?;
+        if pause.reached {
+            return self.stop(&trained.0, stage.to, store);
+        }
+        let record = self.finish(trained, &place, true, &validation)?;
+        Ok(match self.ends(stage) {
+            true => record,
+            false => record.until(stage.to),
+        })
     }
 
-    /// Trains, or goes on from `checkpoint`, and measures.
+    /// Trains, or goes on from `checkpoint`, to the end or to `pause`; returns the network, and how training diverged.
     fn train(
         &self,
-        place: &Path,
         checkpoint: Option<&Path>,
-        train: &Dataset,
-        validation: &Dataset,
+        stage: Stage,
+        pause: &mut Pause,
+        (train, validation): (&Dataset, &Dataset),
         progress: &mut SweepProgress,
-    ) -> Result<Record> {
+    ) -> Result<(Model, Option<String>)> {
         let trial = self.trial;
-        progress.begin(self);
         let begun = checkpoint.filter(|path| path.exists());
         let (model, trained) = match begun {
             Some(path) => {
                 let mut model = self.restore(path)?;
                 self.take_up(&mut model, path)?;
-                let trained = finish_with(&mut model, train, validation, &mut [progress]);
+                progress.begin(self, stage, model.history().epochs.len());
+                if pause.look(&model) {
+                    return Ok((model, None));
+                }
+                let trained = finish_with(&mut model, train, validation, &mut [progress, pause]);
                 (model, trained)
             }
             None => {
+                progress.begin(self, stage, 0);
                 let mut model = trial.spec.build(self.seed)?;
                 let config = FitConfig {
                     seed: self.seed,
@@ -122,7 +153,8 @@ impl Planned<'_> {
                     verbose: Verbose::Silent,
                     ..trial.config.clone()
                 };
-                let trained = fit_with(&mut model, train, validation, config, &mut [progress]);
+                let callbacks: &mut [&mut dyn Callback] = &mut [progress, pause];
+                let trained = fit_with(&mut model, train, validation, config, callbacks);
                 (model, trained)
             }
         };
@@ -130,14 +162,26 @@ impl Planned<'_> {
             Ok(run) if run.ended == Ended::Interrupted => return Err(Error::Interrupted),
             Ok(_) => None,
             Err(error @ Error::Diverged { .. }) => Some(error.to_string()),
+            Err(_) if pause.reached => None,
             Err(error) => return Err(error),
         };
+        Ok((model, diverged))
+    }
+
+    /// Measures the network of a run that has ended, and writes the result.
+    fn finish(
+        &self,
+        (model, diverged): (Model, Option<String>),
+        place: &Path,
+        has_checkpoint: bool,
+        validation: &Dataset,
+    ) -> Result<Record> {
         let mut record = Record {
             format: FORMAT,
-            trial: trial.name.clone(),
+            trial: self.trial.name.clone(),
             settings: self.settings.clone(),
             origin: Origin::here(),
-            parameters: trial.spec.summary()?.parameters(),
+            parameters: self.trial.spec.summary()?.parameters(),
             history: model.history(),
             diverged,
             measured: None,
@@ -149,7 +193,7 @@ impl Planned<'_> {
             model.save(&path)?;
         }
         write(place, &record)?;
-        if !self.wanted.model && checkpoint.is_some() {
+        if !self.wanted.model && has_checkpoint {
             // What is left behind here does no harm.
             let _ = remove_file(path);
         }

@@ -60,6 +60,8 @@ mod program;
 mod pytorch;
 /// Fashion-MNIST itself, fetched where the machine lacks it.
 mod real_data;
+/// Trials drawn at random, and which of them go on.
+mod search;
 /// Networks and inputs that cannot work, and what those that work give.
 mod shapes;
 /// Many runs: found again, shared, interrupted, diverged.

@@ -648,3 +648,87 @@ fn one_thing_is_told_in_the_singular() {
         .unwrap();
     assert!(texts(&svg).contains(&"nothing to draw: the only value is not finite".to_owned()));
 }
+
+#[test]
+fn the_trials_of_a_search_are_the_stronger_the_longer_they_were_trained() {
+    let long = history(9, 20, 0.2);
+    let short = |epochs: usize| History {
+        epochs: long.epochs[..epochs].to_vec(),
+    };
+    let (one, three) = (short(1), short(3));
+    let groups: [(&str, &[&History]); 3] = [
+        ("stopped after 1 epoch", &[&one, &one]),
+        ("stopped after 3 epochs", &[&three]),
+        ("trained to the end", &[&long]),
+    ];
+    let figure = plot::trials(&groups);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let whole = paths(&document, BLUE);
+    let whole = whole.iter().find(|path| path.len() == 9).unwrap();
+    let shades: Vec<&str> = document
+        .descendants()
+        .filter_map(|node| node.attribute("stroke"))
+        .filter(|stroke| paths(&document, stroke).iter().any(|path| path.len() == 3))
+        .filter(|stroke| *stroke != BLUE)
+        .collect();
+    let pale = shades.into_iter().find(|shade| {
+        paths(&document, shade)
+            .iter()
+            .any(|path| path[..] == whole[..3])
+    });
+    assert!(
+        pale.is_some(),
+        "the first three epochs of the same training, in another shade"
+    );
+    let last = 100.0 * long.last().unwrap().val_accuracy.unwrap();
+    let texts = texts(&svg);
+    for text in [
+        "stopped after 1 epoch (2)",
+        "trained to the end (1)",
+        &format!("{last:.1}"),
+    ] {
+        assert!(texts.iter().any(|found| found == text), "{text}: {texts:?}");
+    }
+    assert!(
+        figure
+            .to_string()
+            .contains("stopped after 3 epochs (1): highest"),
+        "{figure}"
+    );
+}
+
+#[test]
+fn a_setting_over_decades_lies_on_a_logarithmic_axis() {
+    let end = history(9, 20, 0.2);
+    let points = [(1e-4, &end), (1e-3, &end), (1e-1, &end)];
+    let places = |points: &[(f64, &History)]| {
+        let svg = plot::trials_against("learning rate", &[("all", points)])
+            .to_svg()
+            .unwrap();
+        let document = Document::parse(&svg).unwrap();
+        let dots = document
+            .descendants()
+            .filter(|node| node.has_tag_name("circle") && node.attribute("fill") == Some(BLUE));
+        let mut places: Vec<f64> = dots.map(|node| number(node, "cx")).collect();
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        places
+    };
+    let [a, b, c] = places(&points)[..] else {
+        panic!()
+    };
+    assert!(((c - b) / (b - a) - 2.0).abs() < 0.01, "{a} {b} {c}");
+    let [a, b, c] = places(&[(0.1, &end), (0.2, &end), (0.4, &end)])[..] else {
+        panic!()
+    };
+    assert!(((c - b) / (b - a) - 2.0).abs() < 0.01, "{a} {b} {c}");
+    let none = plot::trials_against("network", &[("all", &[])])
+        .to_svg()
+        .unwrap();
+    assert!(
+        texts(&none)
+            .iter()
+            .any(|text| text.contains("no trial has a number"))
+    );
+}
