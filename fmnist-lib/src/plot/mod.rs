@@ -1,8 +1,6 @@
-//! Figures: learning curves, one quantity against another, many runs side by side, images with their
-//! labels, the confusion matrix; and what a network is and has learned: its graph, its feature maps and kernels, heat maps,
-//! embeddings.
 //! Figures: learning curves, one quantity against another, many runs side by side, the trials of a search, images
-//! with their labels, the confusion matrix.
+//! with their labels, the confusion matrix; and what a network is and has learned: its graph, its feature maps and kernels,
+//! heat maps, embeddings.
 //!
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
 //! cell and is written to a file by [`Figure::save`]. Colours are Okabe and Ito's, which colour-blind
