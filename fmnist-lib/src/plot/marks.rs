@@ -19,7 +19,12 @@ pub(super) struct Mark {
 pub(super) fn draw<C: Canvas>(area: &Area<C>, marks: &[Mark], curves: &[Vec<Place>]) -> Drawn {
     let mut ink: Vec<_> = curves.iter().flat_map(|curve| along(curve)).collect();
     // Dots of other runs are worth more than a bit of curve.
-    ink.extend(marks.iter().flat_map(|mark| [mark.at; 10]));
+    let dots = curves.iter().filter(|curve| curve.len() == 1);
+    let dots = dots
+        .flatten()
+        .copied()
+        .chain(marks.iter().map(|mark| mark.at));
+    ink.extend(dots.flat_map(|dot| [dot; 10]));
     let mut labels = Vec::new();
     for mark in marks {
         let style = centred(text(12, darker(mark.color)));

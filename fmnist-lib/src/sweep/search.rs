@@ -50,23 +50,17 @@ impl Sweep {
         self.check_search(search, &planned)?;
         let rungs = search.brackets(self.trials.len(), self.epochs())?;
         let seeds = planned.len() / self.trials.len().max(1);
-        let rung_epochs = |rungs: &Vec<Rung>| -> usize {
-            let epochs = (0..rungs.len()).map(|at| rungs[at].trials * stage(rungs, at).epochs());
-            epochs.sum()
-        };
+        let all = rungs.iter().flatten().map(|rung| rung.trials);
+        let runs = seeds * all.sum::<usize>();
+        let epochs = rungs.iter().map(|rungs| -> usize {
+            let trained = (0..rungs.len()).map(|at| rungs[at].trials * stage(rungs, at).epochs());
+            trained.sum()
+        });
+        let epochs = seeds * epochs.sum::<usize>();
         let place = Workplace {
             data,
             store: Store::open(&self.folder)?,
-            progress: SweepProgress::new(
-                &planned,
-                seeds
-                    * rungs
-                        .iter()
-                        .flatten()
-                        .map(|rung| rung.trials)
-                        .sum::<usize>(),
-                seeds * rungs.iter().map(rung_epochs).sum::<usize>(),
-            ),
+            progress: SweepProgress::new(&planned, runs, epochs),
             stop,
         };
         place.work(self.deal(planned, rungs))
