@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from ports import free_port  # noqa: F401, for the tests as well
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+TOOLS = REPOSITORY / "target" / "image-test" / "docker"  # tools.sh makes it
 IMAGE = os.environ.get("FMNIST_IMAGE", "fmnist-notebooks")
 PROJECT = f"fmnist-test-{os.getpid()}"  # two runs on one machine leave each other alone
 OWNER = 1234  # neither root nor 1000: the notebooks may belong to anybody
@@ -34,8 +35,6 @@ class Stack:
         self.project = f"{PROJECT}-{owner}"
         self.port = free_port()
         self.server = Server(self.port)
-        plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
-        self.program = ["docker", "compose"] if plugin else ["docker-compose"]
         shutil.copy(REPOSITORY / "docker-compose.yml", folder)
         shutil.copytree(REPOSITORY / "notebooks", self.notebooks)
         # The notebooks' quick setting, as a user would add a variable of his own.
@@ -46,7 +45,7 @@ class Stack:
 
     def compose(self, *arguments, check=True, **environment):
         settings = {"FMNIST_IMAGE": IMAGE, "FMNIST_PORT": self.port} | environment
-        return command(*self.program, "-p", self.project, *arguments, cwd=self.folder, check=check,
+        return command("docker", "--config", TOOLS, "compose", "-p", self.project, *arguments, cwd=self.folder, check=check,
                        env=os.environ | {name: str(value) for name, value in settings.items()})
 
     def up(self, **environment):

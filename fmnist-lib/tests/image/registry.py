@@ -8,9 +8,8 @@ import subprocess
 import time
 
 import requests
-from conftest import REPOSITORY, command, free_port
+from conftest import TOOLS, command, free_port
 
-TOOLS = REPOSITORY / "target" / "image-test" / "docker"  # tools.sh makes it
 OF_DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 OF_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OF_SEVERAL = "application/vnd.oci.image.index.v1+json"

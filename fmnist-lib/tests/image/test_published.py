@@ -6,8 +6,8 @@ import shutil
 import sys
 
 import pytest
-from conftest import PROJECT, REPOSITORY, Stack, command
-from registry import DOCUMENTS, TOOLS, Registry
+from conftest import PROJECT, REPOSITORY, TOOLS, Stack, command
+from registry import DOCUMENTS, Registry
 
 PUBLISH = REPOSITORY / ".ci" / "publish"
 WORKFLOW = REPOSITORY / ".github" / "workflows" / "publish.yml"
@@ -34,11 +34,10 @@ def registry(tmp_path):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """This checkout, but for the Dockerfile, and with the Compose that the README names."""
+    """This checkout, but for the Dockerfile."""
     (tmp_path / "checkout").mkdir()
     checkout = Stack(tmp_path / "checkout")
     checkout.project = f"{PROJECT}-published"
-    checkout.program = ["docker", "--config", TOOLS, "compose"]
     (checkout.folder / "Dockerfile").write_text(SMALL.format(origin="built"))
     yield checkout
     checkout.down("--volumes", "--rmi", "all")
