@@ -13,7 +13,7 @@ pub use tsne::Tsne;
 use crate::error::{Error, Result};
 
 /// Rows at a time: all of them in `f64` may need more memory than there is.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 256;
 
 /// One row of finite numbers for each image, on the CPU.
 fn rows(features: &Tensor) -> Result<Tensor> {

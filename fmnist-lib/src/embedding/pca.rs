@@ -7,6 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::{chunks, eigen, rows};
 use crate::error::{Error, Result};
+use crate::support::interrupt::Interruptible;
 use crate::support::table::counted;
 
 /// Principal component analysis, scikit-learn's `PCA`: the directions along which rows of numbers differ most, each at a
@@ -44,7 +45,7 @@ impl Pca {
     ///
     /// # Errors
     /// When there are fewer than two rows, fewer rows or numbers in a row than `components`, no component is asked for, or
-    /// a value is not finite.
+    /// a value is not finite; [`Error::Interrupted`].
     pub fn fit(features: &Tensor, components: usize) -> Result<Self> {
         let features = rows(features)?;
         let (count, numbers) = features.dims2()?;
@@ -166,7 +167,11 @@ impl Centred<'_> {
         let start = (0..followed).map(|_| (0..numbers).map(|_| start()).collect());
         let mut directions = start.collect::<Vec<Vec<f64>>>();
         let mut values = Vec::new();
+        let stop = Interruptible::begin();
         for _ in 0..ROUNDS {
+            if stop.requested() {
+                return Err(Error::Interrupted);
+            }
             orthonormalise(&mut directions);
             let applied: Vec<Vec<f64>> = self.apply(&columns(&directions)?)?.t()?.to_vec2()?;
             let products = directions

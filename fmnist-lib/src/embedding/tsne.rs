@@ -14,7 +14,7 @@ use crate::support::table::counted;
 ///
 /// As scikit-learn's `TSNE(method="exact")`, of any number of threads the same bits: it begins with the first two
 /// [principal components](Pca), and there is no chance in it. The time grows with the square of the number of rows: on two
-/// cores 2,000 take about a quarter of a minute.
+/// cores 2,000 take about ten seconds.
 ///
 /// ```no_run
 /// # use fmnist_lib::*;

@@ -32,7 +32,10 @@ pub fn feature_maps(model: &Model, layer: &str, images: &Dataset, index: usize) 
     let silent = values
         .chunks(rows * columns)
         .filter(|map| map.iter().all(|&value| value == 0.0));
-    let silent = silent.count();
+    let silent = match silent.count() {
+        0 => String::new(),
+        silent => format!(", {silent} of them 0 everywhere"),
+    };
     let class = &image.class_names()[usize::from(image.labels()[0])];
     let title = format!(
         "{}: {} of {rows}×{columns}",
@@ -40,7 +43,7 @@ pub fn feature_maps(model: &Model, layer: &str, images: &Dataset, index: usize) 
         counted(channels, "channel")
     );
     let maps = Maps {
-        text: format!("{title} for {class}, {silent} of them 0 everywhere"),
+        text: format!("{title} for {class}{silent}"),
         title,
         shades: Some(Shades::of(&values)),
         size: [rows, columns],

@@ -71,8 +71,8 @@ impl Maps {
         // Many maps are drawn smaller.
         let (columns, side) = match count {
             ..=4 => (4, 84),
-            ..=64 => (8, 60),
-            ..=256 => (16, 40),
+            5..=64 => (8, 60),
+            65..=256 => (16, 40),
             _ => (32, 20),
         };
         let columns = columns.min(count.max(1));
