@@ -116,11 +116,10 @@ def check(folder):
         copy.load_weights(folder / f"{path.stem}.weights.h5")
         compare(f"{path.stem}, weights alone", copy, images, scores)
         largest = max(largest, difference)
-        # What was read can be trained and written again.
-        model.compile("sgd", "mse", run_eagerly=True)
-        model.fit(images, scores, verbose=0)
-        model.save(folder / "again.keras")
-        (folder / "again.keras").unlink()
+        if path.stem == "odd":  # what was read can be trained and written again
+            model.compile("sgd", "mse", run_eagerly=True)
+            model.fit(images, scores, verbose=0)
+            model.save(folder / "again.keras")
     print(f"read by Keras: largest difference, relative to the largest score: {largest:.1e}")
 
 
