@@ -1,14 +1,13 @@
 use std::fs;
 use std::ops::ControlFlow;
 
-use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    Callback, Dataset, Dropout, EarlyStopping, Ended, EpochRecord, Error, FitConfig, Layer, Model,
-    Pass, Result, Scaling, Schedule, StepRecord, Verbose, evaluate, finish, fit, fit_with,
-    one_layer, resume,
+    Callback, Dataset, Dropout, EarlyStopping, Ended, EpochRecord, Error, FitConfig, Model, Result,
+    Scaling, Schedule, StepRecord, Verbose, evaluate, finish, fit, fit_with, one_layer, resume,
 };
 use safetensors::SafeTensors;
 
+use crate::own::SAME;
 use crate::striped;
 use crate::training::{bits, small};
 
@@ -229,22 +228,6 @@ fn files_that_cannot_be_written_are_refused_before_the_first_epoch() {
     assert!(fs::read_dir(at("not/yet")).unwrap().count() == 1);
 }
 
-/// Does nothing.
-#[derive(Debug)]
-struct Own;
-
-impl Layer for Own {
-    fn kind(&self) -> &str {
-        "Own"
-    }
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok(input.clone())
-    }
-}
-
 #[test]
 fn the_file_of_another_network_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -270,7 +253,7 @@ fn the_file_of_another_network_is_refused() {
     let own = |scaling| {
         small()
             .scaling(scaling)
-            .custom("own", Own)
+            .custom("own", SAME)
             .build(3)
             .unwrap()
     };

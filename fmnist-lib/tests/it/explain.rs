@@ -2,12 +2,12 @@ use std::collections::HashMap;
 
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    BatchNorm, Block, Conv2d, Dataset, Dense, Dropout, FitConfig, Flatten, HeatMaps, Layer, Model,
-    ModelSpec, Pass, Result, Scaling, Verbose, fit, grad_cam, one_layer, outputs, saliency,
-    two_layer,
+    BatchNorm, Block, Conv2d, Dataset, Dense, Dropout, FitConfig, Flatten, HeatMaps, Model,
+    ModelSpec, Result, Scaling, Verbose, fit, grad_cam, one_layer, outputs, saliency, two_layer,
 };
 use serde::Deserialize;
 
+use crate::own::DOUBLED;
 use crate::striped;
 use crate::zoo::{images, networks, noise, values, with_weights};
 
@@ -86,24 +86,6 @@ fn inner_layers_saliency_and_grad_cam_are_those_of_keras() {
     }
 }
 
-/// A layer of one's own.
-#[derive(Debug)]
-struct Doubled;
-
-impl Layer for Doubled {
-    fn kind(&self) -> &str {
-        "Doubled"
-    }
-
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok((input * 2.0)?)
-    }
-}
-
 fn branched() -> ModelSpec {
     let inner = Block::new()
         .layer("conv", Conv2d::new(3).same())
@@ -114,7 +96,7 @@ fn branched() -> ModelSpec {
                 Block::new(),
             ],
         )
-        .custom("twice", Doubled);
+        .custom("twice", DOUBLED);
     ModelSpec::new("branched")
         .layer("stem", Conv2d::new(4).strides(3).relu())
         .layer("norm", BatchNorm::new())

@@ -47,6 +47,8 @@ mod modules;
 mod notebook;
 /// Rules by which weights move, against Keras's own.
 mod optimizers;
+/// A layer of the user's own.
+mod own;
 /// Pictures of the user's own.
 mod picture;
 /// Figures, read back: the SVG as XML, the PNG as pixels.

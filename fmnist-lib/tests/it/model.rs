@@ -1,8 +1,9 @@
 use fmnist_lib::candle_core::{DType, Tensor};
 use fmnist_lib::{
-    BatchNorm, Conv2d, Dense, Flatten, Layer, MaxPool2d, ModelSpec, Pass, Result, one_layer,
-    three_layer, two_layer,
+    BatchNorm, Conv2d, Dense, Flatten, MaxPool2d, ModelSpec, one_layer, three_layer, two_layer,
 };
+
+use crate::own::DOUBLED;
 
 #[test]
 fn the_summaries_are_the_reports() {
@@ -182,29 +183,11 @@ fn a_seed_decides_the_weights_and_a_new_layer_leaves_the_others_alone() {
     );
 }
 
-/// What a user writes in a cell.
-#[derive(Debug)]
-struct Doubled;
-
-impl Layer for Doubled {
-    fn kind(&self) -> &str {
-        "Doubled"
-    }
-
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok((input * 2.0)?)
-    }
-}
-
 #[test]
 fn a_layer_of_ones_own() {
     let spec = ModelSpec::new("m")
         .layer("flatten", Flatten)
-        .custom("twice", Doubled);
+        .custom("twice", DOUBLED);
     assert!(
         spec.summary()
             .unwrap()

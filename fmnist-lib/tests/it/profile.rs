@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout, Flatten, Layer, MaxPool2d,
-    ModelSpec, Pass, Result, one_layer, three_layer, two_layer,
+    BatchNorm, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d, Dropout, Flatten, MaxPool2d,
+    ModelSpec, one_layer, three_layer, two_layer,
 };
 
+use crate::own::SAME;
 use crate::striped;
 use crate::training::bits;
 
@@ -46,21 +46,6 @@ fn multiplications_are_those_of_the_definition() {
     assert_eq!(found, expected);
 }
 
-#[derive(Debug)]
-struct Own;
-
-impl Layer for Own {
-    fn kind(&self) -> &str {
-        "Own"
-    }
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok((input * 0.5)?)
-    }
-}
-
 #[test]
 fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
     let spec = ModelSpec::new("profiled")
@@ -69,7 +54,7 @@ fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
         .layer("dropout", Dropout::new(0.2))
         .layer("conv", Conv2d::new(6).same())
         .layer("norm", BatchNorm::new().relu())
-        .custom("own", Own)
+        .custom("own", SAME)
         .layer("flatten", Flatten)
         .layer("output", Dense::new(10));
     let mut model = spec.build(1).unwrap();

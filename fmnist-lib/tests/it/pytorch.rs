@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use fmnist_lib::candle_core::{Device, Tensor, safetensors};
 use fmnist_lib::{
     Activation, AvgPool2d, BatchNorm, Block, Conv2d, Conv2dTranspose, Dense, DepthwiseConv2d,
-    Dropout, Error, Flatten, GlobalAvgPool2d, Layer, LayerNorm, ModelSpec, Pass, Reshape, Result,
-    UpSampling2d,
+    Dropout, Error, Flatten, GlobalAvgPool2d, LayerNorm, ModelSpec, Reshape, UpSampling2d,
 };
 
+use crate::own::SAME;
 use crate::training::bits;
 use crate::zoo::{values, with_weights};
 
@@ -192,21 +192,6 @@ fn tensors_that_do_not_fit_are_named_and_change_nothing() {
     assert_eq!(bits(&model), bits(&spec.build(1).unwrap()));
 }
 
-#[derive(Debug)]
-struct Own;
-
-impl Layer for Own {
-    fn kind(&self) -> &str {
-        "Own"
-    }
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok(input.clone())
-    }
-}
-
 #[test]
 fn networks_that_pytorch_cannot_have_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -214,7 +199,7 @@ fn networks_that_pytorch_cannot_have_are_refused() {
     let flat = |name: &str| Block::new().layer(name, Flatten);
     let image = || ModelSpec::new("net").input([4, 4, 3]);
     let cases = [
-        (image().custom("mine", Own), "layer mine: "),
+        (image().custom("mine", SAME), "layer mine: "),
         (
             image().layer("reshape", Reshape::new([4, 2, 6])),
             "layer reshape: ",

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 use std::{env, fs, thread};
 
 use fmnist_lib::{
@@ -383,19 +382,11 @@ fn a_killed_search_ends_as_if_nobody_had_killed_it() {
             .unwrap()
     };
     for results in [3, 10] {
-        let mut killed = start();
         // With a checkpoint, in the middle of a run.
-        while files(folder.path(), ".json").len() < results
-            || files(folder.path(), ".lock").is_empty()
-        {
-            assert!(
-                killed.try_wait().unwrap().is_none(),
-                "it ended before it could be killed"
-            );
-            thread::sleep(Duration::from_millis(1));
-        }
-        killed.kill().unwrap();
-        killed.wait().unwrap();
+        program::kill_when(start(), || {
+            files(folder.path(), ".json").len() >= results
+                && !files(folder.path(), ".lock").is_empty()
+        });
     }
     let (mut one, mut two) = (start(), start());
     assert!(one.wait().unwrap().success() && two.wait().unwrap().success());

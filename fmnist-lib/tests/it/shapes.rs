@@ -7,6 +7,8 @@ use fmnist_lib::{
     three_layer,
 };
 
+use crate::own::SAME;
+
 /// The message of what is refused as an argument.
 fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
@@ -225,26 +227,9 @@ const STEP: Step = Step {
     step: 1,
 };
 
-/// Does nothing, but has no kernel, so that the whole network runs layer by layer.
-#[derive(Debug)]
-struct Same;
-
-impl Layer for Same {
-    fn kind(&self) -> &str {
-        "Same"
-    }
-
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok(input.clone())
-    }
-}
-
+/// With a layer that has no kernel, so that Candle computes that one.
 fn by_layers(spec: ModelSpec) -> Model {
-    spec.custom("same", Same).build(1).unwrap()
+    spec.custom("same", SAME).build(1).unwrap()
 }
 
 /// Whichever way it runs, and for any number of images.

@@ -2,8 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
@@ -132,16 +131,7 @@ fn what_a_killed_process_was_running_is_run_by_another() {
             .spawn()
             .unwrap()
     };
-    let mut killed = start();
-    while files(folder.path(), ".lock").is_empty() {
-        assert!(
-            killed.try_wait().unwrap().is_none(),
-            "it ended before it could be killed"
-        );
-        thread::sleep(Duration::from_millis(1));
-    }
-    killed.kill().unwrap();
-    killed.wait().unwrap();
+    program::kill_when(start(), || !files(folder.path(), ".lock").is_empty());
     let (mut one, mut two) = (start(), start());
     assert!(one.wait().unwrap().success() && two.wait().unwrap().success());
     assert_eq!(files(folder.path(), ".json").len(), 4);

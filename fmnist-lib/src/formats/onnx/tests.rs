@@ -1,11 +1,7 @@
-use candle_core::Tensor;
-
 use super::proto::GraphProto;
-use crate::error::Result;
 use crate::model::{Block, ModelSpec};
 use crate::nn::{
-    Activation, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool2d, Layer, LayerNorm,
-    MaxPool2d, Pass,
+    Activation, BatchNorm, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool2d, LayerNorm, MaxPool2d,
 };
 
 fn graph(spec: &ModelSpec) -> GraphProto {
@@ -107,34 +103,4 @@ fn branches_share_what_they_read() {
     let graph = graph(&spec);
     assert_eq!(nodes(&graph), expected);
     assert_eq!(graph.name, "model");
-}
-
-#[derive(Debug)]
-struct Own;
-
-impl Layer for Own {
-    fn kind(&self) -> &str {
-        "Own"
-    }
-    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(input.to_vec())
-    }
-    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        Ok(input.clone())
-    }
-}
-
-#[test]
-fn a_layer_of_ones_own_is_named() {
-    let spec = ModelSpec::new("net").custom("mine", Own);
-    let model = spec.build(1).expect("it can be built");
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("net.onnx");
-    let error = model.save_onnx(&path).expect_err("ONNX does not know it");
-    let error = error.to_string();
-    assert!(
-        error.starts_with("model net, layer mine: ") && error.contains("save_weights"),
-        "{error}"
-    );
-    assert!(!path.exists());
 }

@@ -9,6 +9,7 @@ use fmnist_lib::{
 use rand::Rng;
 
 use super::run;
+use crate::own::SAME;
 use crate::random;
 use crate::zoo::{networks, values, with_weights};
 
@@ -211,4 +212,19 @@ fn odd_settings_give_the_same_scores() {
         (nothing, [28, 28, 1]),
         (raw, [28, 28, 1]),
     ]);
+}
+
+#[test]
+fn a_layer_of_ones_own_is_named() {
+    let spec = ModelSpec::new("net").custom("mine", SAME);
+    let model = spec.build(1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.onnx");
+    let error = model.save_onnx(&path).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.starts_with("model net, layer mine: ") && error.contains("save_weights"),
+        "{error}"
+    );
+    assert!(!path.exists());
 }
