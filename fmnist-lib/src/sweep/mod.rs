@@ -36,7 +36,6 @@ use crate::error::{Error, Result};
 use crate::support::interrupt::Interruptible;
 use planned::Planned;
 use progress::SweepProgress;
-use run::Claim;
 use store::Store;
 
 /// Between two looks at what other processes have finished.
@@ -182,24 +181,14 @@ impl Sweep {
                 if found.is_some() {
                     continue;
                 }
-                let whole = planned.whole();
-                match planned.claim(whole, &mut store)? {
-                    Claim::Done(record) => {
+                match planned.settle(planned.whole(), data, &mut store, &mut progress)? {
+                    None => elsewhere += 1,
+                    Some((record, is_new)) => {
                         let runs = planned.runs(&record);
-                        progress.found(whole);
                         done.extend(&runs);
-                        *found = Some(runs);
-                    }
-                    Claim::Taken => elsewhere += 1,
-                    // The lock is held until the result is written.
-                    Claim::Ours(lock) => {
-                        let record = planned.run(whole, data, &store, &mut progress)?;
-                        if let Some(lock) = lock {
-                            lock.release();
+                        if is_new {
+                            progress.finished(planned, &runs, Some(&done));
                         }
-                        let runs = planned.runs(&record);
-                        done.extend(&runs);
-                        progress.finished(planned, &runs, Some(&done));
                         *found = Some(runs);
                     }
                 }

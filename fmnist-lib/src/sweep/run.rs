@@ -3,6 +3,8 @@
 use std::fs::remove_file;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::origin::Origin;
 use super::planned::Planned;
 use super::progress::SweepProgress;
@@ -18,7 +20,7 @@ use crate::history::Ended;
 use crate::model::Model;
 use crate::train::{Callback, finish_with, fit_with};
 
-pub(super) enum Claim {
+enum Claim {
     /// Somebody has run it.
     Done(Box<Record>),
     /// Somebody is running it.
@@ -28,8 +30,33 @@ pub(super) enum Claim {
 }
 
 impl Planned<'_> {
+    /// The run's result, and whether it has been made here and now; nothing while somebody else makes it.
+    pub(super) fn settle(
+        &self,
+        stage: Stage,
+        data: &TrainTest,
+        store: &mut Store,
+        progress: &mut SweepProgress,
+    ) -> Result<Option<(Record, bool)>> {
+        Ok(match self.claim(stage, store)? {
+            Claim::Done(record) => {
+                progress.found(stage);
+                Some((*record, false))
+            }
+            Claim::Taken => None,
+            // The lock is held until the result is written.
+            Claim::Ours(lock) => {
+                let record = self.run(stage, data, store, progress)?;
+                if let Some(lock) = lock {
+                    lock.release();
+                }
+                Some((record, true))
+            }
+        })
+    }
+
     /// Finds the run's result, or takes the run.
-    pub(super) fn claim(&self, stage: Stage, store: &mut Store) -> Result<Claim> {
+    fn claim(&self, stage: Stage, store: &mut Store) -> Result<Claim> {
         if self.without_key.is_some() {
             return Ok(Claim::Ours(None));
         }
@@ -77,7 +104,7 @@ impl Planned<'_> {
     }
 
     /// Measures what is missing in the run's result, or trains it to the end of `stage`.
-    pub(super) fn run(
+    fn run(
         &self,
         stage: Stage,
         data: &TrainTest,
@@ -176,17 +203,7 @@ impl Planned<'_> {
         has_checkpoint: bool,
         validation: &Dataset,
     ) -> Result<Record> {
-        let mut record = Record {
-            format: FORMAT,
-            trial: self.trial.name.clone(),
-            settings: self.settings.clone(),
-            origin: Origin::here(),
-            parameters: self.trial.spec.summary()?.parameters(),
-            history: model.history(),
-            diverged,
-            measured: None,
-            flipped: None,
-        };
+        let mut record = self.record(self.settings.clone(), &model, diverged)?;
         record.measure(&model, validation, self.wanted)?;
         let path = place.with_extension("safetensors");
         if self.wanted.model {
@@ -198,6 +215,26 @@ impl Planned<'_> {
             let _ = remove_file(path);
         }
         Ok(record)
+    }
+
+    /// What is known of a run without measuring its network.
+    pub(super) fn record(
+        &self,
+        settings: Value,
+        model: &Model,
+        diverged: Option<String>,
+    ) -> Result<Record> {
+        Ok(Record {
+            format: FORMAT,
+            trial: self.trial.name.clone(),
+            settings,
+            origin: Origin::here(),
+            parameters: self.trial.spec.summary()?.parameters(),
+            history: model.history(),
+            diverged,
+            measured: None,
+            flipped: None,
+        })
     }
 
     /// The trained network of `record`, where it was kept.

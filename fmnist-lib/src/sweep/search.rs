@@ -6,7 +6,6 @@ use super::brackets::{Rung, Search};
 use super::halving::{Bracket, Contender, stage};
 use super::planned::Planned;
 use super::progress::SweepProgress;
-use super::run::Claim;
 use super::search_results::SearchResults;
 use super::stage::Stage;
 use super::store::Store;
@@ -169,20 +168,13 @@ impl Workplace<'_> {
                 to: rungs[rung].epochs.min(planned.epochs()),
                 ..stage(rungs, rung)
             };
-            match planned.claim(stage, &mut self.store)? {
-                Claim::Done(record) => {
-                    self.progress.found(stage);
-                    *found = Some(*record);
-                }
-                Claim::Taken => elsewhere += 1,
-                // The lock is held until the result is written.
-                Claim::Ours(lock) => {
-                    let record = planned.run(stage, self.data, &self.store, &mut self.progress)?;
-                    if let Some(lock) = lock {
-                        lock.release();
+            match planned.settle(stage, self.data, &mut self.store, &mut self.progress)? {
+                None => elsewhere += 1,
+                Some((record, is_new)) => {
+                    if is_new {
+                        let runs = planned.runs(&record);
+                        self.progress.finished(planned, &runs, None);
                     }
-                    self.progress
-                        .finished(planned, &planned.runs(&record), None);
                     *found = Some(record);
                 }
             }

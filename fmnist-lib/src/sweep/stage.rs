@@ -4,9 +4,8 @@ use std::fs::remove_file;
 use std::ops::ControlFlow;
 
 use super::key::Key;
-use super::origin::Origin;
 use super::planned::Planned;
-use super::record::{FORMAT, Record};
+use super::record::Record;
 use super::store::{Store, write};
 use crate::error::{Error, Result};
 use crate::history::EpochRecord;
@@ -96,17 +95,7 @@ impl Planned<'_> {
 
     /// Writes the result of a run that is stopped here, perhaps for good.
     pub(super) fn stop(&self, model: &Model, epochs: usize, store: &Store) -> Result<Record> {
-        let record = Record {
-            format: FORMAT,
-            trial: self.trial.name.clone(),
-            settings: self.settings_after(epochs),
-            origin: Origin::here(),
-            parameters: self.trial.spec.summary()?.parameters(),
-            history: model.history(),
-            diverged: None,
-            measured: None,
-            flipped: None,
-        };
+        let record = self.record(self.settings_after(epochs), model, None)?;
         let record = record.until(epochs);
         write(&store.own(&self.key_after(epochs)), &record)?;
         Ok(record)
