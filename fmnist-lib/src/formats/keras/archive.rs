@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::refused;
 use super::weights::StoredWeights;
 use crate::error::{Error, Result};
 
@@ -17,49 +18,52 @@ const WEIGHTS: &str = "model.weights.h5";
 /// The version whose files the tests compare with.
 const KERAS_VERSION: &str = "3.15.1";
 
-/// A file of Keras, whole in memory.
-pub(super) enum Archive {
-    /// `.keras`, of Keras 3: a ZIP archive of the network and its weights.
-    Keras(Vec<u8>),
-    /// HDF5: `.weights.h5`, or the `.h5` of Keras 2.
-    Hdf5(Vec<u8>),
+/// A file of Keras.
+pub(super) struct Archive {
+    /// The network, as Keras describes it; not in a file of weights alone.
+    config: Option<Vec<u8>>,
+    pub(super) weights: StoredWeights,
 }
 
 impl Archive {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        Self::parse(bytes).map_err(refused(path))
+    }
+
+    fn parse(bytes: Vec<u8>) -> Result<Self> {
         match () {
-            () if bytes.starts_with(b"PK") => Ok(Self::Keras(bytes)),
-            () if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => Ok(Self::Hdf5(bytes)),
-            () => Err(Error::ModelFile {
-                path: path.into(),
-                problem: "this is neither a .keras nor an .h5 file of Keras".into(),
+            // Keras 3's `.keras`.
+            () if bytes.starts_with(b"PK") => Ok(Self {
+                config: Some(part(&bytes, CONFIG)?),
+                weights: StoredWeights::open(part(&bytes, WEIGHTS)?)?,
             }),
+            // `.weights.h5`, or the `.h5` of Keras 2.
+            () if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => {
+                let weights = StoredWeights::open(bytes)?;
+                Ok(Self {
+                    config: weights.model_config()?.map(String::into_bytes),
+                    weights,
+                })
+            }
+            () => Err(Error::Invalid(
+                "this is neither a .keras nor an .h5 file of Keras".into(),
+            )),
         }
     }
 
-    /// The network, as Keras describes it.
     pub(super) fn config(&self) -> Result<Value> {
-        let text = match self {
-            Self::Keras(bytes) => String::from_utf8_lossy(&part(bytes, CONFIG)?).into_owned(),
-            Self::Hdf5(bytes) => StoredWeights::open(bytes)?.model_config()?.ok_or_else(|| {
-                Error::Invalid(
-                    "it holds weights alone: build the model from its ModelSpec, then call load_keras_weights".into(),
-                )
-            })?,
-        };
-        serde_json::from_str(&text).map_err(|error| {
+        let config = self.config.as_ref().ok_or_else(|| {
+            Error::Invalid(
+                "it holds weights alone: build the model from its ModelSpec, then call load_keras_weights"
+                    .into(),
+            )
+        })?;
+        serde_json::from_slice(config).map_err(|error| {
             Error::Invalid(format!(
                 "its description of the network cannot be read ({error})"
             ))
         })
-    }
-
-    pub(super) fn weights(&self) -> Result<StoredWeights> {
-        match self {
-            Self::Keras(bytes) => StoredWeights::open(&part(bytes, WEIGHTS)?),
-            Self::Hdf5(bytes) => StoredWeights::open(bytes),
-        }
     }
 }
 

@@ -84,8 +84,7 @@ fn read_model(path: &Path) -> Result<Model> {
         let nodes = graph::nodes(&config)?;
         let (spec, sources) = read::spec(&config, &nodes)?;
         let mut model = spec.build(0)?;
-        let weights = archive.weights()?;
-        weights.give(&mut model, &nodes, &sources)?;
+        archive.weights.give(&mut model, &nodes, &sources)?;
         Ok(model)
     };
     model().map_err(refused(path))
@@ -109,7 +108,7 @@ fn read_weights(model: &mut Model, path: &Path) -> Result<()> {
         let named =
             |(at, node): (usize, &graph::Node)| Some((node.layer.as_ref()?.name.clone(), at));
         let sources = nodes.iter().enumerate().filter_map(named).collect();
-        archive.weights()?.give(model, &nodes, &sources)
+        archive.weights.give(model, &nodes, &sources)
     };
     give().map_err(refused(path))
 }

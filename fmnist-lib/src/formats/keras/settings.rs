@@ -34,7 +34,8 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
                 .activation(settings.activation()?)
                 .init(read_initializer(node.config.get("kernel_initializer")));
             conv.bias = settings.get_or("use_bias", true)?;
-            if settings.same()? { conv.same() } else { conv }.into()
+            conv.sliding.same = settings.same()?;
+            conv.into()
         }
         "DepthwiseConv2D" => {
             let mut conv = DepthwiseConv2d::new(settings.get::<Pair>("kernel_size")?)
@@ -43,7 +44,8 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
                 .activation(settings.activation()?)
                 .init(read_initializer(node.config.get("depthwise_initializer")));
             conv.bias = settings.get_or("use_bias", true)?;
-            if settings.same()? { conv.same() } else { conv }.into()
+            conv.sliding.same = settings.same()?;
+            conv.into()
         }
         "Conv2DTranspose" => {
             settings.only("output_padding", Value::Null)?;
@@ -53,7 +55,8 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
                 .activation(settings.activation()?)
                 .init(read_initializer(node.config.get("kernel_initializer")));
             conv.bias = settings.get_or("use_bias", true)?;
-            if settings.same()? { conv.same() } else { conv }.into()
+            conv.same = settings.same()?;
+            conv.into()
         }
         "Dense" => Dense::new(settings.get("units")?)
             .activation(settings.activation()?)
@@ -61,13 +64,15 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
             .into(),
         "MaxPooling2D" => {
             let (size, strides) = settings.pool()?;
-            let pool = MaxPool2d::new(size).strides(strides);
-            if settings.same()? { pool.same() } else { pool }.into()
+            let mut pool = MaxPool2d::new(size).strides(strides);
+            pool.sliding.same = settings.same()?;
+            pool.into()
         }
         "AveragePooling2D" => {
             let (size, strides) = settings.pool()?;
-            let pool = AvgPool2d::new(size).strides(strides);
-            if settings.same()? { pool.same() } else { pool }.into()
+            let mut pool = AvgPool2d::new(size).strides(strides);
+            pool.sliding.same = settings.same()?;
+            pool.into()
         }
         "GlobalAveragePooling2D" => {
             settings.only("keepdims", json!(false))?;

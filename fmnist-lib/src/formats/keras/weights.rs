@@ -32,14 +32,14 @@ const CLASSES: [(&str, &str); 6] = [
 pub(super) struct StoredWeights(File);
 
 impl StoredWeights {
-    pub(super) fn open(bytes: &[u8]) -> Result<Self> {
-        let file = File::from_bytes(bytes.to_vec()).map_err(damaged)?;
+    pub(super) fn open(bytes: Vec<u8>) -> Result<Self> {
+        let length = bytes.len() as u64;
+        let file = File::from_bytes(bytes).map_err(damaged)?;
         // What is cut off may be nothing that anybody reads, or the end of the last weights.
         let whole = file.superblock().eof_address;
-        if (bytes.len() as u64) < whole {
+        if length < whole {
             return Err(Error::Invalid(format!(
-                "it is cut off after {} of {whole} bytes; copy or save it anew",
-                bytes.len()
+                "it is cut off after {length} of {whole} bytes; copy or save it anew"
             )));
         }
         Ok(Self(file))
