@@ -26,6 +26,8 @@ def split(setting):
 
 def with_values(nb, values):
     """A copy of the notebook in which these variables have these values."""
+    nb = copy.deepcopy(nb)
+    nb.cells = [cell for cell in nb.cells if not has(cell, INJECTED)]
     tagged = [at for at, cell in enumerate(nb.cells) if has(cell, TAG)]
     if len(tagged) != 1:
         raise Refused(f"{len(tagged) or 'no'} cells have the tag {TAG}; one must, with a line `let NAME: TYPE = …` for each parameter")
@@ -33,12 +35,9 @@ def with_values(nb, values):
     for name in values:
         if name not in declared:
             raise Refused(f"there is no parameter {name}; there is {', '.join(declared) or 'none'}")
-    nb = copy.deepcopy(nb)
-    nb.cells = [cell for cell in nb.cells if not has(cell, INJECTED)]
     lines = [line(declared[name], value) for name, value in values.items()]
     cell = new_code_cell("\n".join(["// Parameters", *lines]), metadata={"tags": [INJECTED]})
-    at = next(at for at, cell in enumerate(nb.cells) if has(cell, TAG))
-    nb.cells.insert(at + 1, cell)
+    nb.cells.insert(tagged[0] + 1, cell)
     return nb
 
 

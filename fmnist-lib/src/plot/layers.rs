@@ -36,6 +36,7 @@ pub fn feature_maps(model: &Model, layer: &str, images: &Dataset, index: usize) 
         0 => String::new(),
         silent => format!(", {silent} of them 0 everywhere"),
     };
+    let shades = Shades::of(&values);
     let class = &image.class_names()[usize::from(image.labels()[0])];
     let title = format!(
         "{}: {} of {rows}×{columns}",
@@ -45,9 +46,9 @@ pub fn feature_maps(model: &Model, layer: &str, images: &Dataset, index: usize) 
     let maps = Maps {
         text: format!("{title} for {class}{silent}"),
         title,
-        shades: Some(Shades::of(&values)),
+        maps: shades.pixels(&values),
+        shades: Some(shades),
         size: [rows, columns],
-        maps: Shades::of(&values).pixels(&values),
         image: Some(image),
     };
     Ok(maps.figure())
