@@ -56,7 +56,7 @@ COPY notebooks/results /home/jovyan/work/results
 RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && ln -s /opt/fmnist/fmnist-lib /home/jovyan/fmnist-lib \
     && ln -s /opt/fmnist/notebooks/start.sh /usr/local/bin/start-notebook.sh \
-    && ln -s /opt/fmnist/notebooks/kernel/as-owner.sh /usr/local/bin/ \
+    && ln -s /opt/fmnist/notebooks/kernel/as-owner.sh /opt/fmnist/cache/venv/bin/jupyter /opt/fmnist/cache/venv/bin/papermill /usr/local/bin/ \
     && chown -R jovyan:users /home/jovyan && chmod -R a+rwX /home/jovyan
 ENV PATH=/usr/local/cargo/bin:$PATH CARGO_HOME=/usr/local/cargo RUSTUP_HOME=/usr/local/rustup \
     FMNIST_CACHE_DIR=/opt/fmnist/cache FMNIST_CARGO_HOME=/home/jovyan/.cargo \

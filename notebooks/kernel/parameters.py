@@ -1,15 +1,13 @@
-"""Values that somebody sets for a run of a notebook: as papermill does, in a cell behind the one tagged `parameters`."""
+"""Values that somebody sets for a run of a notebook: by papermill, in a cell behind the one with the tag `parameters`."""
 
 import copy
-import re
+import json
 
-from nbformat.v4 import new_code_cell
+from papermill.parameterize import parameterize_notebook
+from papermill.utils import find_first_tagged_cell_index
+from papermill_rust import RustTranslator
 
 TAG = "parameters"
-INJECTED = "injected-parameters"  # papermill's word
-DECLARATION = re.compile(r"\blet (?P<mut>mut )?(?P<name>\w+)(?:: (?P<type>[^=]+?))? = ")
-# Names behind which text stands without quotes on a command line.
-TEXT = {"String": "{}.to_owned()", "&str": "{}", "&'static str": "{}"}
 
 
 class Refused(Exception):
@@ -17,38 +15,27 @@ class Refused(Exception):
 
 
 def split(setting):
-    """`epochs=5` as name and value."""
-    name, equals, value = setting.partition("=")
-    if not (equals and name.isidentifier() and value):
+    """`epochs=5` as name and value: one of JSON, or else a text."""
+    name, _, value = setting.partition("=")
+    if not (name.isidentifier() and value):
         raise Refused(f"--set takes NAME=VALUE, such as epochs=5, not {setting}")
-    return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def with_values(nb, values):
     """A copy of the notebook in which these variables have these values."""
     nb = copy.deepcopy(nb)
-    nb.cells = [cell for cell in nb.cells if not has(cell, INJECTED)]
-    tagged = [at for at, cell in enumerate(nb.cells) if has(cell, TAG)]
-    if len(tagged) != 1:
-        raise Refused(f"{len(tagged) or 'no'} cells have the tag {TAG}; one must, with a line `let NAME: TYPE = …` for each parameter")
-    declared = {found["name"]: found for found in DECLARATION.finditer(nb.cells[tagged[0]].source)}
+    for cell in nb.cells:
+        cell.metadata.setdefault("tags", [])
+    at = find_first_tagged_cell_index(nb, TAG)
+    if at < 0:
+        raise Refused(f"no cell has the tag {TAG}; one must, with a line `let NAME: TYPE = …;` for each parameter")
+    declared = [parameter.name for parameter in RustTranslator.inspect(nb.cells[at])]
     for name in values:
         if name not in declared:
             raise Refused(f"there is no parameter {name}; there is {', '.join(declared) or 'none'}")
-    lines = [line(declared[name], value) for name, value in values.items()]
-    cell = new_code_cell("\n".join(["// Parameters", *lines]), metadata={"tags": [INJECTED]})
-    nb.cells.insert(tagged[0] + 1, cell)
-    return nb
-
-
-def has(cell, tag):
-    return tag in cell.metadata.get("tags", [])
-
-
-def line(declared, value):
-    """The declaration with another value, of the same type."""
-    kind = declared["type"]
-    if kind in TEXT:
-        quoted = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        value = TEXT[kind].format(quoted)
-    return f"let {declared['mut'] or ''}{declared['name']}{f': {kind}' if kind else ''} = {value};"
+    nb.metadata.setdefault("papermill", {})
+    return parameterize_notebook(nb, values, kernel_name="rust", language="rust")

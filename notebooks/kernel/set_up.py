@@ -49,6 +49,7 @@ def do(steps):
                 say(f"  {step.what}, {step.takes}")
         for step in missing:
             step.make()
+        register_translator()
         if COMPILED in steps:
             library.write_toolchain()
             write_kernelspec()
@@ -70,6 +71,12 @@ def make_venv():
         die("pip could not install JupyterLab; check the network and run this again")
     shutil.rmtree(VENV / "share/jupyter/kernels/python3", ignore_errors=True)  # these notebooks are Rust
     shutil.copy(REQUIREMENTS, VENV)
+
+
+def register_translator():
+    """Has papermill find how values are written in Rust."""
+    packages = next(VENV.glob("lib/python*/site-packages"))
+    replace(packages / "papermill_rust.pth", f"{KERNEL / 'papermill'}\n")
 
 
 def write_kernelspec():
