@@ -9,8 +9,9 @@ import re
 from collections import deque
 
 import errors
+import questions
 from output import Output
-from source import OURS, Prepared, Sources
+from source import Prepared, Sources, commands
 
 TICK = 0.1  # seconds: how often to look after the kernel's process
 
@@ -18,9 +19,12 @@ TICK = 0.1  # seconds: how often to look after the kernel's process
 class Cell:
     """A cell that runs, from its request to its reply."""
 
-    def __init__(self, idents, request, number, head):
-        self.idents, self.request, self.number, self.head = idents, request, number, head
+    def __init__(self, idents, request, head):
+        self.idents, self.request, self.head = idents, request, head
         self.header, self.code = request["header"], request["content"]["code"]
+        self.silent = request["content"].get("silent", False)  # neither counted nor shown, but for what it prints
+        self.counts = not self.silent and request["content"].get("store_history", True)
+        self.number = 0
         self.prepared = None  # what evcxr gets in its place
         # By Stop: how often it had an effect, what was stopped and when, and whether the cell still runs long after that.
         self.pressed, self.stopped, self.stopped_at, self.not_ended = 0, None, 0, False
@@ -64,6 +68,8 @@ class Cells:
             self.answer(idents, message, "kernel_info_reply", self.info)
             self.publish("status", {"execution_state": "busy"}, self.running.header)
             return
+        if unanswered := questions.UNANSWERED.get(message["header"]["msg_type"]):
+            return self.answer(idents, message, *unanswered)
         self.waiting.append((idents, message))
         if self.running and message["header"]["msg_type"] == "execute_request":
             if message["header"]["session"] != self.running.header["session"]:
@@ -84,12 +90,12 @@ class Cells:
         while self.waiting and not self.running:
             idents, message = self.waiting.popleft()
             if message["header"]["msg_type"] != "execute_request":
-                if message["header"]["msg_type"] == "inspect_request":
-                    message["content"] = behind_word(**message["content"])
+                questions.ask(message)
                 self.relay.to_kernel(message, idents)
                 continue
-            self.number += 1
-            self.running = Cell(idents, message, self.number, commands(message["content"]["code"]))
+            self.running = Cell(idents, message, commands(message["content"]["code"]))
+            self.number += self.running.counts
+            self.running.number = self.number
             self.output.begin(self.running)
             self.start(self.running)
 
@@ -163,12 +169,8 @@ class Cells:
             self.conclude(cell)
         elif idents:
             if message["header"]["msg_type"] == "kernel_info_reply":
-                language = content["language_info"]
-                # evcxr misspells it, so that `nbconvert` would not know by what to colour the cells.
-                language["pygments_lexer"] = language.pop("pygment_lexer", "rust")
                 self.info = content
-            elif message["header"]["msg_type"] == "complete_reply":
-                without_ours(content)
+            questions.answered(message)
             self.relay.reply(message, idents)
 
     def published(self, message):
@@ -186,7 +188,7 @@ class Cells:
         elif kind == "status" and content["execution_state"] == "idle":
             cell.idle = message
             self.conclude(cell)
-        else:
+        elif not (cell.silent and kind == "execute_input"):
             if kind == "execute_input":
                 content["code"] = cell.code
             if "execution_count" in content:
@@ -254,28 +256,3 @@ class Cells:
             if message["header"] in self.output.watchers:
                 self.output.leave(message["header"])
             self.answer(idents, message, "execute_reply", {"status": "aborted"})
-
-
-def commands(code):
-    """How many lines of a cell are its leading commands (`:dep`); None where nothing else is there."""
-    head = 0
-    for number, line in enumerate(code.split("\n"), 1):
-        if line.lstrip(" ").startswith((":", "!")):
-            head = number
-        elif line.strip() and not line.startswith("//"):
-            return head
-    return None
-
-
-def behind_word(code, cursor_pos, **more):
-    """evcxr knows what a name means only when the cursor is behind it."""
-    return {"code": code, "cursor_pos": cursor_pos + re.match(r"\w*", code[cursor_pos:]).end(), **more}
-
-
-def without_ours(content):
-    """Completions without the names that are put into cells."""
-    content["matches"] = [one for one in content.get("matches", []) if not one.startswith(OURS)]
-    types = content.get("metadata", {}).get("_jupyter_types_experimental")
-    if types:
-        content["metadata"]["_jupyter_types_experimental"] = [
-            one for one in types if not one.get("text", "").startswith(OURS)]

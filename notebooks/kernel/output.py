@@ -20,7 +20,7 @@ class Output:
     """The output of the cell that runs or, between two cells, of what the last one has left running."""
 
     def __init__(self, cells):
-        self.cells, self.header, self.number = cells, None, 0
+        self.cells, self.header, self.number, self.silent = cells, None, 0, False
         self.streams = {"stdout": Text(), "stderr": Text()}
         self.shown = set()  # the live outputs that the notebook has
         self.moving = {}  # those of the cell that runs, as they look now
@@ -29,7 +29,7 @@ class Output:
 
     def begin(self, cell):
         self.flush()
-        self.header, self.number = cell.header, cell.number
+        self.header, self.number, self.silent = cell.header, cell.number, cell.silent
         if cell.header in self.watchers:
             self.leave(cell.header)
         self.moving.clear()
@@ -104,10 +104,10 @@ class Output:
         content, self.bundle = {"data": self.bundle, "metadata": {}}, {}
         if not any(content["data"].values()):
             return  # `()` shows itself as nothing
-        if result:
-            self.publish("execute_result", {**content, "execution_count": self.number})
-        else:
+        if not result:
             self.publish("display_data", content)
+        elif not self.silent:
+            self.publish("execute_result", {**content, "execution_count": self.number})
 
     def live(self, encoded):
         """Shows an output for the first time or in the place of the one it replaces."""

@@ -205,3 +205,14 @@ def insert(source, before, head):
         code += line.encode() + b"\n"
         done = at
     return (code + source[done:]).decode(), inserted
+
+
+def commands(code):
+    """How many lines of a cell are its leading commands (`:dep`); None where nothing else is there."""
+    head = 0
+    for number, line in enumerate(code.split("\n"), 1):
+        if line.lstrip(" ").startswith((":", "!")):
+            head = number
+        elif line.strip() and not line.startswith("//"):
+            return head
+    return None

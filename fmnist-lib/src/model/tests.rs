@@ -289,6 +289,11 @@ fn gradients_of_every_layer_are_those_of_candle() {
                 .layer("hidden", Dense::new(21).activation(activation)),
         ));
     }
+    specs.push(head(
+        small("dense without bias")
+            .layer("flat", Flatten)
+            .layer("hidden", Dense::new(21).without_bias().relu()),
+    ));
     let body = |filters: usize| {
         Block::new()
             .layer("conv-1", Conv2d::new(filters).same().without_bias())

@@ -3,9 +3,9 @@ use fmnist_kernels::{TransposedConv, WindowConv, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed};
 use super::stage::{Place, Staged};
+use super::sums::{kernel_and_bias, sums_settings};
 use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, image_shape, without_batch};
 use crate::error::Result;
@@ -84,7 +84,7 @@ impl Conv2dTranspose {
     }
 }
 
-convolution_settings!(Conv2dTranspose);
+sums_settings!(Conv2dTranspose);
 
 impl Layer for Conv2dTranspose {
     fn kind(&self) -> &str {

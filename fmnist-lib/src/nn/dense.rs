@@ -3,6 +3,7 @@ use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Place, Staged};
+use super::sums::{kernel_and_bias, sums_settings, yes};
 use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one};
 use crate::error::{Error, Result};
@@ -14,6 +15,9 @@ pub struct Dense {
     pub(crate) units: usize,
     pub(crate) activation: Activation,
     pub(crate) init: Init,
+    // What is as before there was a choice is left out.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) bias: bool,
 }
 
 impl Dense {
@@ -23,27 +27,12 @@ impl Dense {
             units,
             activation: Activation::Linear,
             init: Init::GlorotUniform,
+            bias: true,
         }
-    }
-
-    /// Follows the sum with a ReLU.
-    pub fn relu(self) -> Self {
-        Self {
-            activation: Activation::Relu,
-            ..self
-        }
-    }
-
-    /// Follows the sum with `activation`.
-    pub fn activation(self, activation: Activation) -> Self {
-        Self { activation, ..self }
-    }
-
-    /// Starts the kernel as `init` says.
-    pub fn init(self, init: Init) -> Self {
-        Self { init, ..self }
     }
 }
+
+sums_settings!(Dense);
 
 impl Layer for Dense {
     fn kind(&self) -> &str {
@@ -62,16 +51,15 @@ impl Layer for Dense {
 
     fn weights(&self, input: &[usize]) -> Vec<Weight> {
         let shape = vec![input[0], self.units];
-        let bias = self.init.of_bias(&shape);
-        vec![
-            Weight::new("kernel", shape, self.init),
-            Weight::new("bias", vec![self.units], bias),
-        ]
+        kernel_and_bias(shape, self.units, self.init, self.bias)
     }
 
     fn forward(&self, input: &Tensor, weights: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
-        self.activation
-            .apply(input.matmul(&weights[0])?.broadcast_add(&weights[1])?)
+        let sums = input.matmul(&weights[0])?;
+        self.activation.apply(match weights.get(1) {
+            Some(bias) => sums.broadcast_add(bias)?,
+            None => sums,
+        })
     }
 }
 

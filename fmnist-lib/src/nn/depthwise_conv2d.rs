@@ -3,9 +3,9 @@ use fmnist_kernels::{Depthwise, Windows};
 use serde::{Deserialize, Serialize};
 
 use super::conv2d::convolve;
-use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, placed, sliding_layer};
 use super::stage::{Place, Staged};
+use super::sums::{kernel_and_bias, sums_settings};
 use super::sums_stage::SumsStage;
 use super::{Activation, Init, Layer, Pass, Weight, at_least_one, without_batch};
 use crate::error::Result;
@@ -45,7 +45,7 @@ impl DepthwiseConv2d {
     }
 }
 
-convolution_settings!(DepthwiseConv2d);
+sums_settings!(DepthwiseConv2d);
 sliding_layer!(DepthwiseConv2d, usual: |_| 1.into());
 
 impl Layer for DepthwiseConv2d {

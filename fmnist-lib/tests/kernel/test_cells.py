@@ -309,6 +309,44 @@ class TestSource(KernelTest):
         reply = self.kernel.client.get_shell_msg(timeout=60)["content"]
         self.assertEqual(reply["language_info"]["pygments_lexer"], "rust")
 
+    def ask(self, kind, **content):
+        """The answer to a message on the shell channel."""
+        client = self.kernel.client
+        request = client.session.msg(kind, content)
+        client.shell_channel.send(request)
+        reply = client.get_shell_msg(timeout=60)
+        self.assertEqual(reply["parent_header"]["msg_id"], request["header"]["msg_id"])
+        return reply["content"]
+
+    def test_what_vs_code_asks(self):
+        """The messages of its Jupyter extension, in their order: on connecting, while somebody types, and for a cell."""
+        self.assertEqual(self.ask("kernel_info_request")["language_info"]["file_extension"], ".rs")
+        self.assertEqual(self.ask("comm_info_request")["comms"], {})
+        self.assertEqual(self.ask("history_request", hist_access_type="tail", n=10)["history"], [])
+        cell = {"store_history": True, "allow_stdin": True, "stop_on_error": False, "user_expressions": {}}
+        self.run_cell("let word = String::from(\"shoe\");\nlet number = 7_u8;", **cell).expect()
+        code = "println!(\"{}\", word.to_upp"
+        completed = self.ask("complete_request", code=code, cursor_pos=len(code))
+        self.assertIn("to_uppercase", " ".join(completed["matches"]))
+        self.assertEqual(code[completed["cursor_start"]:completed["cursor_end"]], "to_upp")
+        told = self.ask("inspect_request", code="word.len()", cursor_pos=6, detail_level=0)
+        self.assertIn("length of this `String`", str(told["data"]))
+        variables = self.run_cell(":vars", **cell).value
+        for name, kind in (("word", "String"), ("number", "u8")):
+            self.assertRegex(variables["text/plain"], rf"{name}: {kind}")
+            self.assertRegex(variables["text/html"], rf"(?s){name}.*{kind}")
+
+    def test_a_silent_cell_is_not_counted_and_shows_what_it_prints_alone(self):
+        first = self.execution_count("1 + 1")
+        silent = self.run_cell("println!(\"printed\"); 5", silent=True, store_history=False)
+        self.assertEqual((silent.stdout, silent.value, silent.pictures), ("printed\n", None, []))
+        self.assertEqual({kind for _, kind, _ in silent.messages}, {"status", "stream"})
+        self.assertEqual(self.execution_count("2 + 2"), first + 1)
+
+    def execution_count(self, code):
+        result = self.run_cell(code).expect()
+        return next(content["execution_count"] for _, kind, content in result.messages if kind == "execute_result")
+
     def test_our_names_appear_nowhere(self):
         self.run_cell("struct Named;\nimpl Named { fn name() -> u8 { 1 } }\nlet name = Named::name();").expect()
         self.assertNotIn("__", self.run_cell(":vars").value["text/plain"])

@@ -97,6 +97,7 @@ pub(super) fn write(
             json!({
                 "units": dense.units,
                 "activation": write_activation(dense.activation),
+                "use_bias": dense.bias,
                 "kernel_initializer": write_initializer(dense.init),
             }),
         ),

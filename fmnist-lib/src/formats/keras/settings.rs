@@ -58,10 +58,13 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
             conv.same = settings.same()?;
             conv.into()
         }
-        "Dense" => Dense::new(settings.get("units")?)
-            .activation(settings.activation()?)
-            .init(read_initializer(node.config.get("kernel_initializer")))
-            .into(),
+        "Dense" => {
+            let mut dense = Dense::new(settings.get("units")?)
+                .activation(settings.activation()?)
+                .init(read_initializer(node.config.get("kernel_initializer")));
+            dense.bias = settings.get_or("use_bias", true)?;
+            dense.into()
+        }
         "MaxPooling2D" => {
             let (size, strides) = settings.pool()?;
             let mut pool = MaxPool2d::new(size).strides(strides);

@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use fmnist_kernels::Windows;
 use serde::{Deserialize, Serialize};
 
-use super::convolution::{convolution_settings, kernel_and_bias};
 use super::sliding::{Pair, Sliding, sliding_layer};
+use super::sums::{kernel_and_bias, sums_settings, yes};
 use super::{Activation, Init, Layer, Pass, Weight};
 use super::{at_least_one, on_cpu_in_f32, without_batch, zeros_around};
 use crate::error::{Error, Result};
@@ -29,10 +29,6 @@ pub struct Conv2d {
     pub(crate) groups: usize,
     #[serde(flatten)]
     pub(crate) sliding: Sliding,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn one() -> usize {
@@ -73,7 +69,7 @@ impl Conv2d {
     }
 }
 
-convolution_settings!(Conv2d);
+sums_settings!(Conv2d);
 sliding_layer!(Conv2d, usual: |_| 1.into());
 
 impl Layer for Conv2d {

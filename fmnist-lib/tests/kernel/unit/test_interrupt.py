@@ -34,7 +34,7 @@ class TestInterrupt(unittest.TestCase):
         self.addCleanup(self.streams.process.wait)
         self.addCleanup(interrupt.send, self.streams.process, signal.SIGKILL)
         self.interrupt = interrupt.Interrupt(self.streams, self.said.append)
-        self.cell = Cell([], {"header": {}, "content": {"code": ""}}, 1, 0)
+        self.cell = Cell([], {"header": {}, "content": {"code": ""}}, 0)
         self.cell.begin()
 
     def stops(self):

@@ -1,9 +1,9 @@
-//! What all convolutions share: the settings behind their sums, and their weights.
+//! What all layers of weighted sums share: the settings behind the sums, and the weights.
 
 use super::{Init, Weight};
 
 /// The settings that a layer has from its fields `activation`, `bias` and `init`.
-macro_rules! convolution_settings {
+macro_rules! sums_settings {
     ($layer:ident) => {
         impl $layer {
             /// Follows the sum with a ReLU.
@@ -32,7 +32,12 @@ macro_rules! convolution_settings {
         }
     };
 }
-pub(super) use convolution_settings;
+pub(super) use sums_settings;
+
+/// Whether there is a bias, where nothing is said.
+pub(super) fn yes() -> bool {
+    true
+}
 
 /// A kernel of `shape` and, where there is one, a bias for each of the outputs.
 pub(super) fn kernel_and_bias(
