@@ -34,9 +34,10 @@ def behind_word(code, cursor_pos, **more):
 
 
 def without_ours(content):
-    """Completions without the names that are put into cells."""
-    content["matches"] = [one for one in content.get("matches", []) if not one.startswith(OURS)]
+    """Completions without the names that are put into cells, by the relay and by evcxr."""
+    ours = (OURS, "evcxr_", "Evcxr")
+    content["matches"] = [one for one in content.get("matches", []) if not one.startswith(ours)]
     types = content.get("metadata", {}).get("_jupyter_types_experimental")
     if types:
         content["metadata"]["_jupyter_types_experimental"] = [
-            one for one in types if not one.get("text", "").startswith(OURS)]
+            one for one in types if not one.get("text", "").startswith(ours)]

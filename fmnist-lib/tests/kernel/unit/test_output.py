@@ -16,7 +16,7 @@ class TestOutput(unittest.TestCase):
         self.addCleanup(clock.stop)
         self.cells = SimpleNamespace(running=SimpleNamespace(loads=False), publish=self.publish)
         self.output = output.Output(self.cells)
-        self.output.begin(SimpleNamespace(header={"msg_id": "1"}, number=1))
+        self.output.begin(SimpleNamespace(header={"msg_id": "1"}, number=1, silent=False))
 
     def publish(self, kind, content, header):
         self.shown += content["text"] if kind == "stream" else f"{kind} {content['data']}\n"
