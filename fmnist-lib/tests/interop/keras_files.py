@@ -61,6 +61,20 @@ def basic_classification():
     ])
 
 
+def fine_tuned(x):
+    """A base that stays as it is, of layers that are two here, behind a normalisation that measures nothing anew."""
+    x = L.SeparableConv2D(6, 3, padding="same", depth_multiplier=2, activation="relu", trainable=False)(x)
+    x = L.BatchNormalization(axis=3, scale=False, trainable=False)(x)
+    y = L.SeparableConv2D(6, (3, 2), padding="same", use_bias=False)(x)
+    y = L.BatchNormalization(axis=-1, center=False)(y)
+    x = L.Add()([x, y])
+    x = L.SeparableConv2D(4, 3, strides=2, name="last_of_base")(x)
+    x = L.Concatenate(axis=1)([L.Flatten()(x), L.GlobalAveragePooling2D()(x)])
+    x = L.BatchNormalization(axis=1)(x)
+    x = L.Dense(9, use_bias=False)(x)
+    return L.Dense(5, activation="softmax", name="answer")(L.LayerNormalization()(x))
+
+
 def functional(network, shape=(28, 28, 1)):
     x = keras.Input(shape)
     return keras.Model(x, network(x))
@@ -71,6 +85,7 @@ def write(folder):
     made = {name: functional(network) for name, network in networks.ZOO.items()}
     made |= {
         "odd": functional(odd, (11, 17, 3)),
+        "fine-tuned": functional(fine_tuned, (9, 9, 9)),
         "in-a-row": in_a_row(),
         "basic-classification": basic_classification(),
     }
@@ -85,6 +100,7 @@ def write(folder):
         np.save(folder / f"{name}-scores.npy", model.predict(images, verbose=0))
     made["dense-net"].save_weights(folder / "dense-net.weights.h5")
     made["odd"].save(folder / "odd.h5")
+    made["fine-tuned"].save(folder / "fine-tuned.h5")
     refused(folder)
 
 
@@ -102,6 +118,13 @@ def refused(folder):
         "shared": twice(L.Conv2D(3, 3)(twice(L.Conv2D(3, 3)(x)))),
         "crossed": crossed,
         "capped": L.ReLU(6, name="capped")(x),
+        "rows": L.BatchNormalization(axis=1, name="rows")(L.Conv2D(26, 3)(x)),
+        "stacked": L.Concatenate(axis=1, name="stacked")([x, L.ReLU()(x)]),
+        "late": L.Rescaling(1 / 255, name="late")(L.ReLU()(x)),
+        "flipped": L.RandomFlip(name="flipped")(x),
+        "multiplied": L.Multiply(name="multiplied")([x, L.ReLU()(x)]),
+        "smooth": L.UpSampling2D(interpolation="bilinear", name="smooth")(x),
+        "line": L.Conv1D(3, 3, name="line")(rows),
     }.items():
         keras.Model(x, output).save(folder / f"{name}.keras")
 
@@ -117,6 +140,7 @@ def check(folder):
         compare(f"{path.stem}, weights alone", copy, images, scores)
         largest = max(largest, difference)
         if path.stem == "odd":  # what was read can be trained and written again
+            assert [layer.name for layer in model.layers if not layer.trainable] == ["grow"]
             model.compile("sgd", "mse", run_eagerly=True)
             model.fit(images, scores, verbose=0)
             model.save(folder / "again.keras")

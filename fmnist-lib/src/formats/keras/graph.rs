@@ -1,11 +1,12 @@
 //! A network as Keras has it: layers by name, each with the layers that it reads.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
+use super::layers::fields;
 use crate::error::{Error, Result};
-use crate::model::ModelSpec;
 
 /// One layer of Keras.
 #[derive(Clone)]
@@ -20,6 +21,15 @@ pub(super) struct Node {
     pub(super) shape: Vec<usize>,
     /// The layer of this crate whose weights it has.
     pub(super) layer: Option<OwnLayer>,
+    pub(super) stored: Stored,
+}
+
+/// Where a file has a node's weights: among those of a layer of this class and name.
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) class: String,
+    pub(super) name: String,
+    pub(super) weights: Range<usize>,
 }
 
 /// A layer of a network of this crate, with its weights.
@@ -40,7 +50,36 @@ impl Node {
             inputs: Vec::new(),
             shape: Vec::new(),
             layer: None,
+            stored: Stored {
+                class: class.into(),
+                name: name.into(),
+                weights: 0..usize::MAX,
+            },
         }
+    }
+
+    /// The layers that do what one of Keras does, the second behind the first: itself, but for `SeparableConv2D`.
+    fn parts(class: &str, name: &str, config: &Map<String, Value>) -> Vec<Self> {
+        let whole = Self::new(class, name, config);
+        if class != "SeparableConv2D" {
+            return vec![whole];
+        }
+        let part = |class: &str, suffix: &str, changed: Value, weights| {
+            let mut part = Self::new(class, &format!("{name}{suffix}"), config);
+            part.config.extend(fields(changed));
+            part.stored = Stored {
+                weights,
+                ..whole.stored.clone()
+            };
+            part
+        };
+        let depthwise = json!({ "activation": "linear", "use_bias": false });
+        let initializer = config.get("pointwise_initializer");
+        let pointwise = json!({ "kernel_size": 1, "strides": 1, "dilation_rate": [1, 1], "kernel_initializer": initializer });
+        vec![
+            part("DepthwiseConv2D", ".depthwise", depthwise, 0..1),
+            part("Conv2D", "", pointwise, 1..usize::MAX),
+        ]
     }
 }
 
@@ -81,16 +120,15 @@ pub(super) fn nodes(config: &Value) -> Result<Vec<Node>> {
         if nodes.is_empty() && class != INPUT {
             nodes.push(Node::new(INPUT, "input", config));
         }
-        let at = nodes.len();
-        let inputs = match in_a_row {
-            true => at.checked_sub(1).into_iter().collect(),
+        let mut inputs = match in_a_row {
+            true => nodes.len().checked_sub(1).into_iter().collect(),
             false => read_layers(name, &layer["inbound_nodes"], &known)?,
         };
-        known.insert(name.to_owned(), at);
-        nodes.push(Node {
-            inputs,
-            ..Node::new(class, name, config)
-        });
+        for part in Node::parts(class, name, config) {
+            nodes.push(Node { inputs, ..part });
+            inputs = vec![nodes.len() - 1];
+        }
+        known.insert(name.to_owned(), nodes.len() - 1);
     }
     Ok(nodes)
 }
@@ -153,68 +191,6 @@ fn histories<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
         Value::Object(fields) => fields.values().for_each(|field| histories(field, names)),
         _ => {}
     }
-}
-
-/// The network as `config.json` has it: `Sequential` where its layers stand in a row.
-pub(super) fn config(spec: &ModelSpec, nodes: &[Node]) -> Value {
-    let in_a_row = nodes
-        .iter()
-        .enumerate()
-        .all(|(at, node)| node.inputs == Vec::from_iter(at.checked_sub(1)));
-    let layers: Vec<Value> = nodes
-        .iter()
-        .map(|node| layer(node, nodes, in_a_row))
-        .collect();
-    let (module, class, config) = match in_a_row {
-        true => (
-            "keras",
-            "Sequential",
-            json!({ "name": spec.name(), "trainable": true, "layers": layers }),
-        ),
-        false => {
-            let end = |node: Option<&Node>| node.map(|node| json!([node.name, 0, 0]));
-            let config = json!({
-                "name": spec.name(),
-                "trainable": true,
-                "layers": layers,
-                "input_layers": end(nodes.first()),
-                "output_layers": end(nodes.last()),
-            });
-            ("keras.src.models.functional", "Functional", config)
-        }
-    };
-    json!({ "module": module, "class_name": class, "config": config, "registered_name": null })
-}
-
-fn layer(node: &Node, nodes: &[Node], in_a_row: bool) -> Value {
-    let mut config = node.config.clone();
-    config.insert("name".into(), json!(node.name));
-    let mut layer = json!({
-        "module": "keras.layers",
-        "class_name": node.class,
-        "config": config,
-        "registered_name": null,
-    });
-    if !in_a_row {
-        let tensor = |&at: &usize| {
-            let shape: Vec<Value> = [Value::Null]
-                .into_iter()
-                .chain(nodes[at].shape.iter().map(|&side| json!(side)))
-                .collect();
-            let history = json!([nodes[at].name, 0, 0]);
-            let config = json!({ "shape": shape, "dtype": "float32", "keras_history": history });
-            json!({ "class_name": "__keras_tensor__", "config": config })
-        };
-        let tensors: Vec<Value> = node.inputs.iter().map(tensor).collect();
-        let calls = match &tensors[..] {
-            [] => json!([]),
-            [one] => json!([{ "args": [one], "kwargs": {} }]),
-            several => json!([{ "args": [several], "kwargs": {} }]),
-        };
-        layer["name"] = json!(node.name);
-        layer["inbound_nodes"] = calls;
-    }
-    layer
 }
 
 /// Puts nodes into the order of Keras's `model.layers` (`map_graph` in keras/src/ops/function.py): by their distance from

@@ -8,13 +8,14 @@ use super::graph::{Node, output};
 use super::settings::{Settings, activates_by_softmax, is_softmax, layer};
 use crate::data::Scaling;
 use crate::error::{Error, Result};
-use crate::model::{Block, ModelSpec};
+use crate::model::{Block, Model, ModelSpec};
 use crate::nn::AnyLayer;
 
 /// The network, and which node each of its layers comes from, by the layer's name.
 pub(super) fn spec(config: &Value, nodes: &[Node]) -> Result<(ModelSpec, HashMap<String, usize>)> {
     let mut end = output(config, nodes)?;
     if is_softmax(&nodes[end]) {
+        Settings(&nodes[end]).along_channels(1)?;
         end = only_input(&nodes[end])?;
     }
     let mut begin = 0;
@@ -181,15 +182,13 @@ impl Reader<'_> {
                     let branches: Vec<Block> = branches.collect::<Result<_>>()?;
                     match node.class == "Add" {
                         true => block.add(name, branches),
-                        false => {
-                            concatenates_channels(node)?;
-                            block.concatenate(name, branches)
-                        }
+                        false => block.concatenate(name, branches),
                     }
                 }
                 _ => {
+                    let layer = self.layer(at)?;
                     only_input(node)?;
-                    block.layer(name, self.layer(at)?)
+                    block.layer(name, layer)
                 }
             };
         }
@@ -207,12 +206,31 @@ impl Reader<'_> {
     }
 }
 
-fn concatenates_channels(node: &Node) -> Result<()> {
-    match node.config.get("axis").and_then(Value::as_i64) {
-        None | Some(-1 | 3) => Ok(()),
-        Some(axis) => {
-            Err(Settings(node)
-                .refused(&format!("this crate joins channels alone, not axis {axis}")))
-        }
+/// Refuses layers that work along another axis than this crate's.
+pub(super) fn check_axes(
+    model: &Model,
+    nodes: &[Node],
+    sources: &HashMap<String, usize>,
+) -> Result<()> {
+    for (placed, _) in model.layers()? {
+        let layer = Settings(&nodes[sources[&placed.name]]);
+        layer.along_channels(placed.output_shape.len())?;
     }
+    Ok(())
+}
+
+/// The layers that Keras does not train, by their names here.
+pub(super) fn frozen(
+    model: &Model,
+    nodes: &[Node],
+    sources: &HashMap<String, usize>,
+) -> Result<Vec<String>> {
+    let layers = model.layers()?.into_iter();
+    let weighted = layers.filter(|(_, weights)| !weights.is_empty());
+    let fixed =
+        |name: &String| nodes[sources[name]].config.get("trainable") == Some(&Value::Bool(false));
+    Ok(weighted
+        .map(|(placed, _)| placed.name)
+        .filter(fixed)
+        .collect())
 }

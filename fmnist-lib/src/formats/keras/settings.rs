@@ -23,9 +23,7 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
     {
         return Ok(activation.into());
     }
-    settings.only("data_format", json!("channels_last"))?;
-    settings.only("dilation_rate", json!([1, 1]))?;
-    Ok(match node.class.as_str() {
+    let layer = match node.class.as_str() {
         "Conv2D" => {
             let mut conv = Conv2d::new(settings.get("filters")?)
                 .kernel_size(settings.get::<Pair>("kernel_size")?)
@@ -99,8 +97,21 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
             UpSampling2d::new(settings.get::<Pair>("size")?).into()
         }
         "ZeroPadding2D" => ZeroPadding2d::new(settings.get::<Zeros>("padding")?).into(),
+        "Rescaling" => {
+            return Err(settings.refused(
+                "this crate scales pixels where they enter the network: put it right behind the input",
+            ));
+        }
+        class if class.starts_with("Random") => {
+            return Err(settings.refused(
+                "this crate changes training images by FitConfig::augmentation: leave the layer out",
+            ));
+        }
         _ => return Err(settings.refused("this crate has no such layer")),
-    })
+    };
+    settings.only("data_format", json!("channels_last"))?;
+    settings.only("dilation_rate", json!([1, 1]))?;
+    Ok(layer)
 }
 
 /// Whether all that the layer does is a softmax.
@@ -147,11 +158,26 @@ impl Settings<'_> {
         }
     }
 
+    /// Refuses an axis that is not the last of `rank` and the batch's: channels.
+    pub(super) fn along_channels(&self, rank: usize) -> Result<()> {
+        let axis = match self.0.config.get("axis") {
+            Some(Value::Array(axes)) if axes.len() == 1 => &axes[0],
+            Some(axis) => axis,
+            None => return Ok(()),
+        };
+        match axis.is_null() || *axis == json!(-1) || *axis == json!(rank) {
+            true => Ok(()),
+            false => Err(self.refused(&format!(
+                "this crate works along channels, the last axis, not along axis {axis}"
+            ))),
+        }
+    }
+
     /// Refuses every value but one, which is also what it means to leave the setting out.
     fn only(&self, key: &str, wanted: Value) -> Result<()> {
         match self.0.config.get(key) {
             Some(found) if *found != wanted && !found.is_null() => {
-                Err(self.refused(&format!("this crate has none with a {key} of {found}")))
+                Err(self.refused(&format!("this crate cannot do its {key} of {found}")))
             }
             _ => Ok(()),
         }

@@ -19,13 +19,14 @@ const VARIABLES: &str = "vars";
 const LAYERS_OF_2_13: &str = "_layer_checkpoint_dependencies";
 
 /// The classes that have weights, and what Keras's `to_snake_case` makes of them.
-const CLASSES: [(&str, &str); 6] = [
+const CLASSES: [(&str, &str); 7] = [
     ("BatchNormalization", "batch_normalization"),
     ("Conv2D", "conv2d"),
     ("Conv2DTranspose", "conv2d_transpose"),
     ("Dense", "dense"),
     ("DepthwiseConv2D", "depthwise_conv2d"),
     ("LayerNormalization", "layer_normalization"),
+    ("SeparableConv2D", "separable_conv2d"),
 ];
 
 /// A file of Keras with weights.
@@ -68,10 +69,13 @@ impl StoredWeights {
             }
             let at = sources[&placed.name];
             let (node, layer) = (&nodes[at], Settings(&nodes[at]));
+            let range = &node.stored.weights;
             let mut stored = self
-                .of_layer(&places[at], &node.name)
+                .of_layer(&places[at], &node.stored.name)
                 .map_err(|error| layer.refused(&error.to_string()))?
-                .into_iter();
+                .into_iter()
+                .take(range.end)
+                .skip(range.start);
             for (weight, own) in placed.weights.iter().zip(&own) {
                 values.push(match is_stored(node, weight.name) {
                     false if weight.name == "gamma" => own.ones_like()?,
@@ -172,10 +176,13 @@ fn is_stored(node: &Node, weight: &str) -> bool {
 fn places(nodes: &[Node]) -> Vec<String> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let place = |node: &Node| {
-        let known = CLASSES.iter().find(|(class, _)| *class == node.class);
+        let known = CLASSES
+            .iter()
+            .find(|(class, _)| *class == node.stored.class);
         let name = known.map_or("", |(_, name)| name);
         let before = counts.entry(name).or_default();
-        *before += 1;
+        // The second part of a layer lies where the first does.
+        *before += usize::from(node.stored.weights.start == 0);
         match *before - 1 {
             0 => name.to_owned(),
             before => format!("{name}_{before}"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::graph::{INPUT, Node, OwnLayer, in_order_of_keras};
 use super::layers;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, ModelSpec};
 use crate::plan::Source;
 
 /// The layers in Keras's order, the first of which is the input.
@@ -18,6 +18,7 @@ pub(super) fn nodes(model: &Model) -> Result<Vec<Node>> {
         shape,
         ..Node::new(INPUT, "input", &batch)
     }];
+    let frozen = model.frozen_names()?;
     // Which of the nodes gives the output of each layer.
     let mut ends: Vec<usize> = Vec::new();
     for (placed, weights) in model.layers()? {
@@ -45,15 +46,81 @@ pub(super) fn nodes(model: &Model) -> Result<Vec<Node>> {
                 name: placed.name.clone(),
                 weights,
             };
-            nodes.push(Node {
+            let mut node = Node {
                 inputs: std::mem::take(&mut inputs),
                 shape: part.shape,
                 layer: weights.take_if(|_| part.suffix.is_empty()).map(own),
                 ..Node::new(part.class, &name, &part.config)
-            });
+            };
+            if frozen.contains(&placed.name) {
+                node.config.insert("trainable".into(), json!(false));
+            }
+            nodes.push(node);
             inputs = vec![nodes.len() - 1];
         }
         ends.push(nodes.len() - 1);
     }
     Ok(in_order_of_keras(nodes))
+}
+
+/// The network as `config.json` has it: `Sequential` where its layers stand in a row.
+pub(super) fn config(spec: &ModelSpec, nodes: &[Node]) -> Value {
+    let in_a_row = nodes
+        .iter()
+        .enumerate()
+        .all(|(at, node)| node.inputs == Vec::from_iter(at.checked_sub(1)));
+    let layers: Vec<Value> = nodes
+        .iter()
+        .map(|node| layer(node, nodes, in_a_row))
+        .collect();
+    let (module, class, config) = match in_a_row {
+        true => (
+            "keras",
+            "Sequential",
+            json!({ "name": spec.name(), "trainable": true, "layers": layers }),
+        ),
+        false => {
+            let end = |node: Option<&Node>| node.map(|node| json!([node.name, 0, 0]));
+            let config = json!({
+                "name": spec.name(),
+                "trainable": true,
+                "layers": layers,
+                "input_layers": end(nodes.first()),
+                "output_layers": end(nodes.last()),
+            });
+            ("keras.src.models.functional", "Functional", config)
+        }
+    };
+    json!({ "module": module, "class_name": class, "config": config, "registered_name": null })
+}
+
+fn layer(node: &Node, nodes: &[Node], in_a_row: bool) -> Value {
+    let mut config = node.config.clone();
+    config.insert("name".into(), json!(node.name));
+    let mut layer = json!({
+        "module": "keras.layers",
+        "class_name": node.class,
+        "config": config,
+        "registered_name": null,
+    });
+    if !in_a_row {
+        let tensor = |&at: &usize| {
+            let shape: Vec<Value> = [Value::Null]
+                .into_iter()
+                .chain(nodes[at].shape.iter().map(|&side| json!(side)))
+                .collect();
+            let history = json!([nodes[at].name, 0, 0]);
+            let config = json!({ "shape": shape, "dtype": "float32", "keras_history": history });
+            json!({ "class_name": "__keras_tensor__", "config": config })
+        };
+        let tensors: Vec<Value> = node.inputs.iter().map(tensor).collect();
+        let calls = match &tensors[..] {
+            [] => json!([]),
+            [one] => json!([{ "args": [one], "kwargs": {} }]),
+            several => json!([{ "args": [several], "kwargs": {} }]),
+        };
+        layer["name"] = json!(node.name);
+        layer["inbound_nodes"] = calls;
+    }
+    layer
 }

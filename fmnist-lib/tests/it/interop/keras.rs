@@ -81,7 +81,7 @@ fn a_model_that_keras_has_trained_answers_here_as_there() {
     let mut most = 0_f32;
     for name in names {
         let model = Model::load_keras(saved(&format!("{name}.keras"))).unwrap();
-        let softmax = ["odd", "in-a-row"].contains(&name.as_str());
+        let softmax = ["odd", "in-a-row", "fine-tuned"].contains(&name.as_str());
         let difference = difference(&model, &name, softmax);
         assert!(difference < 1e-5, "{name}: {difference}");
         most = most.max(difference);
@@ -104,6 +104,50 @@ fn what_keras_tells_of_a_network_becomes_part_of_it() {
     let count = |model: &Model| model.summary().unwrap().parameters();
     assert_eq!(count(&in_a_row), count(&ours));
     assert_eq!(in_a_row.spec().input_scaling(), Scaling::Unit);
+}
+
+#[test]
+fn what_keras_does_not_train_is_frozen_here_and_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["fine-tuned.keras", "fine-tuned.h5"] {
+        let model = Model::load_keras(saved(file)).unwrap();
+        let summary = model.summary().unwrap();
+        let fixed = summary
+            .rows
+            .iter()
+            .filter(|row| row.parameters > 0 && row.parameters == row.not_trainable);
+        let names: Vec<&str> = fixed.map(|row| row.name.as_str()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names[0].starts_with("separable_conv2d") && names[2].starts_with("batch_norm"));
+        // All of them again, by their names.
+        let mut other = model.spec().build(7).unwrap();
+        other.load_keras_weights(saved(file)).unwrap();
+        assert!(difference(&other, "fine-tuned", true) < 1e-5);
+        model.save_keras(folder.path().join("fixed.keras")).unwrap();
+        let again = Model::load_keras(folder.path().join("fixed.keras")).unwrap();
+        assert_eq!(
+            again.summary().unwrap().not_trainable(),
+            summary.not_trainable()
+        );
+    }
+}
+
+#[test]
+fn a_name_by_which_keras_would_not_know_the_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = one_layer().build(1).unwrap();
+    let error = model.save_keras(folder.path().join("net.h5")).unwrap_err();
+    assert!(
+        error.to_string().contains("its name ends in .keras"),
+        "{error}"
+    );
+    let path = folder.path().join("net.h5");
+    let error = model.save_keras_weights(&path).unwrap_err();
+    assert!(
+        error.to_string().contains("its name ends in .weights.h5"),
+        "{error}"
+    );
+    assert!(!path.exists());
 }
 
 /// Weights that look at those of the zoo's networks by the order of their layers: names differ.
@@ -147,7 +191,7 @@ fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer()
         ),
         (
             "dilated",
-            "layer dilated (Conv2D): this crate has none with a dilation_rate of [2,2]",
+            "layer dilated (Conv2D): this crate cannot do its dilation_rate of [2,2]",
         ),
         ("shared", "layer twice of its network is used 2 times"),
         ("crossed", "layer first (Conv2D): several branches read it"),
@@ -155,6 +199,28 @@ fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer()
             "capped",
             "layer capped (ReLU): this crate has no ReLU with a max_value of 6",
         ),
+        (
+            "rows",
+            "layer rows (BatchNormalization): this crate works along channels, the last axis, not along axis 1",
+        ),
+        (
+            "stacked",
+            "layer stacked (Concatenate): this crate works along channels",
+        ),
+        (
+            "late",
+            "layer late (Rescaling): this crate scales pixels where they enter the network",
+        ),
+        ("flipped", "layer flipped (RandomFlip): this crate changes"),
+        (
+            "multiplied",
+            "layer multiplied (Multiply): this crate has no such layer",
+        ),
+        (
+            "smooth",
+            "layer smooth (UpSampling2D): this crate cannot do its interpolation of \"bilinear\"",
+        ),
+        ("line", "layer line (Conv1D): this crate has no such layer"),
     ] {
         let error = Model::load_keras(saved(&format!("{name}.keras"))).unwrap_err();
         assert!(matches!(error, Error::ModelFile { .. }));
@@ -232,7 +298,10 @@ fn a_model_that_is_written_here_answers_there_as_here() {
     let folder = tempfile::tempdir().unwrap();
     let zoo = networks::all().into_iter().map(|it| (it.spec, [28, 28, 1]));
     for (spec, [height, width, channels]) in zoo.chain([(odd(), [12, 9, 3])]) {
-        let model = with_weights(&spec);
+        let mut model = with_weights(&spec);
+        if spec.name() == "odd" {
+            model.freeze(["grow"]).unwrap();
+        }
         let path = |ending: &str| folder.path().join(format!("{}{ending}", spec.name()));
         let images = Tensor::rand(0_f32, 1.0, (3, height, width, channels), &Device::Cpu).unwrap();
         images.write_npy(path("-images.npy")).unwrap();
