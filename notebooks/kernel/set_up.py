@@ -49,7 +49,7 @@ def do(steps):
                 say(f"  {step.what}, {step.takes}")
         for step in missing:
             step.make()
-        register_translator()
+        register_plugins()
         if COMPILED in steps:
             library.write_toolchain()
             write_kernelspec()
@@ -73,10 +73,10 @@ def make_venv():
     shutil.copy(REQUIREMENTS, VENV)
 
 
-def register_translator():
-    """Has papermill find how values are written in Rust."""
+def register_plugins():
+    """Has papermill and jupyter-server-proxy find what is meant for them."""
     packages = next(VENV.glob("lib/python*/site-packages"))
-    replace(packages / "papermill_rust.pth", f"{KERNEL / 'papermill'}\n")
+    replace(packages / "fmnist_plugins.pth", f"{KERNEL / 'plugins'}\n")
 
 
 def write_kernelspec():

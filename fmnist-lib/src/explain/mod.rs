@@ -27,7 +27,8 @@ pub struct HeatMaps {
 
 /// How strongly each pixel moves a score: the size of the score's gradient at the pixel, in a picture in colour that of its
 /// channel with the largest (Simonyan et al., 2014, "Deep inside convolutional networks"). Each map is as large as the
-/// images, in units of the score per unit of the network's input.
+/// images, in units of the score per unit of the network's input. Where neighbours are equal but for rounding, as in an even
+/// background, it is rounding that decides which of them a pool takes: there, other programs find other pixels.
 ///
 /// The score (logit) is that of the class which the network finds for each image, or of the one in `classes`, where there
 /// are some, one for each image: `images.labels()` asks for the true ones.
