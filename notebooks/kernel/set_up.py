@@ -49,7 +49,8 @@ def do(steps):
                 say(f"  {step.what}, {step.takes}")
         for step in missing:
             step.make()
-        register_plugins()
+        if JUPYTERLAB in steps:
+            register_plugins()
         if COMPILED in steps:
             library.write_toolchain()
             write_kernelspec()

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import library
 import live
 import packages
 import set_up
+import start
 
 KERNEL = Path(set_up.__file__).parent
 START = KERNEL.parent / "start.sh"
@@ -103,6 +105,15 @@ class Steps(unittest.TestCase):
         self.assertIn("alpha, alpha minutes", made[0])
         self.assertIn("gamma, gamma minutes", made[0])
         self.assertNotIn("beta", told.getvalue())
+
+
+class Settings(unittest.TestCase):
+    def test_the_readme_has_all_that_compose_and_the_start_script_name(self):
+        settings = re.compile(r"\b(?:FMNIST|NB|JUPYTER)_[A-Z_]+")
+        readme = (KERNEL.parent.parent / "README.md").read_text()
+        table = readme[readme.index("\n## Settings\n"):readme.index("\n## The data\n")]
+        for named in ((KERNEL.parent.parent / "docker-compose.yml").read_text(), start.USAGE):
+            self.assertLessEqual(set(settings.findall(named)), set(settings.findall(table)))
 
 
 class Kernelspec(unittest.TestCase):
