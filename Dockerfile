@@ -30,10 +30,12 @@ RUN cd /opt/fmnist/fmnist-lib && mkdir -p src kernels/src benches/throughput \
 
 FROM packages AS kernel
 COPY --from=evcxr /opt/evcxr /opt/fmnist/cache
-COPY Cargo.toml Cargo.lock /opt/fmnist/
-COPY fmnist-lib /opt/fmnist/fmnist-lib
 COPY notebooks/start.sh /opt/fmnist/notebooks/
 COPY notebooks/kernel /opt/fmnist/notebooks/kernel/
+# JupyterLab, which a change of the library need not install again.
+RUN /opt/fmnist/notebooks/start.sh python --version
+COPY Cargo.toml Cargo.lock /opt/fmnist/
+COPY fmnist-lib /opt/fmnist/fmnist-lib
 RUN /opt/fmnist/notebooks/start.sh setup
 
 FROM kernel AS files
