@@ -15,7 +15,8 @@ use super::{Log, Model};
 use crate::config::FitConfig;
 use crate::error::Result;
 use crate::optim::{Adam, Optimizer, OptimizerState, to_host};
-use crate::support::tensors::{Wanted, parse, read, refused, write};
+use crate::support::files::read;
+use crate::support::tensors::{Wanted, parse, refused, write};
 
 const BEST: &str = "best/";
 const AVERAGE: &str = "average/";

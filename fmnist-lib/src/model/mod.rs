@@ -34,8 +34,8 @@ use crate::nn::{Step, Weight};
 use crate::optim::OptimizerState;
 use crate::plan::{Plan, Planned};
 use crate::support::seed::{Purpose, generator};
-pub(crate) use place::Placed;
 use place::forward_by_layers;
+pub(crate) use place::{MOST_LAYERS, Placed};
 
 /// A network with weights, and what training has left behind: the state of the optimiser, the history, and where a
 /// run that was stopped stands. A stopped or failed [`fit`](crate::fit) leaves all of it as it was after the last step.

@@ -34,10 +34,12 @@ impl ModelSpec {
                   Dense::new(10)) gives",
             ));
         }
+        check_size("its input", &self.input).map_err(|problem| refused(&problem))?;
         let mut walk = Walk {
             model: self.name(),
             images: &self.input,
             placed: Vec::new(),
+            parameters: 0,
         };
         walk.block(&self.layers, "", Source::Images)?;
         Ok(walk.placed)
@@ -57,10 +59,16 @@ impl ModelSpec {
     }
 }
 
+/// A slip in a size, or a foreign file, is not to take all of the machine's memory.
+const MOST_PARAMETERS: usize = 1 << 28;
+pub(crate) const MOST_LAYERS: usize = 1000;
+
 struct Walk<'a> {
     model: &'a str,
     images: &'a [usize],
     placed: Vec<Placed<'a>>,
+    /// Of those that are placed.
+    parameters: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -114,7 +122,14 @@ impl<'a> Walk<'a> {
             check_size(weight.name, &weight.shape).map_err(located)?;
             weight.init.check().map_err(located)?;
         }
+        let parameters = weights.iter().map(|weight| product(&weight.shape));
         let places = operation.places(shapes[0], &output_shape);
+        self.parameters += parameters.sum::<usize>();
+        if self.parameters > MOST_PARAMETERS || self.placed.len() == MOST_LAYERS {
+            return Err(located(Error::Invalid(format!(
+                "the network becomes too large (at most {MOST_PARAMETERS} parameters and {MOST_LAYERS} layers)"
+            ))));
+        }
         self.placed.push(Placed {
             name,
             operation,

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{at_least_one, image_shape, zeros_around};
 use crate::error::{Error, Result};
 
+/// Pixels that a window, its step or its padding may have: the kernels rest on sides below 2^20.
+const MOST: usize = 1_000_000;
+
 /// Rows and columns: `3` is 3×3, `(1, 7)` one row of seven columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Sides", into = "Sides")]
@@ -138,6 +141,16 @@ impl Sliding {
     ) -> Result<Windows> {
         let (height, width, channels) = image_shape(layer, input)?;
         let (Pair(window), Pair(strides)) = (size, strides);
+        let zeros = self.padding.unwrap_or(0.into()).0;
+        let settings = [("window", window), ("strides", strides), ("padding", zeros)];
+        for (setting, sizes) in settings {
+            let most = sizes[0].max(sizes[1]);
+            if most > MOST {
+                return Err(Error::Invalid(format!(
+                    "the {setting} of {layer} is {most}; at most {MOST} can be"
+                )));
+            }
+        }
         for size in window {
             at_least_one(&format!("the window of {layer}"), size)?;
         }
@@ -145,7 +158,6 @@ impl Sliding {
             at_least_one(&format!("the strides of {layer}"), stride)?;
         }
         let sides = [height, width];
-        let zeros = self.padding.unwrap_or(0.into()).0;
         let padding = [0, 1].map(|axis| match self.same {
             false => [zeros[axis]; 2],
             // Keras's: an odd one goes below, or to the right.

@@ -1,13 +1,33 @@
-//! Writing a file so that it is there whole or not at all.
+//! Reading a file whole, and writing it so that it is there whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+
+/// Opens a file that is to be read. A pipe or a device is refused: it may have no end.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    if fs::metadata(path).is_ok_and(|it| !it.is_file() && !it.is_dir()) {
+        return Err(Error::Invalid(format!(
+            "cannot read {}: it is a pipe or a device, not a file",
+            path.display()
+        )));
+    }
+    File::open(path).map_err(Error::io("read", path))
+}
+
+/// The bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut file = open(path)?;
+    file.read_to_end(&mut bytes)
+        .map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
 
 /// Replaces `path` by `bytes` in one step: a crash or a full disk leaves the old file as it was.
 ///

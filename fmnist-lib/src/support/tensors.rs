@@ -17,10 +17,6 @@ pub(crate) fn refused(path: &Path, problem: impl ToString) -> Error {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(Error::io("read", path))
-}
-
 pub(crate) fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
     SafeTensors::deserialize(bytes)
         .map_err(|error| refused(path, format!("not a whole safetensors file ({error})")))

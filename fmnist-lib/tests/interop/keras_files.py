@@ -3,12 +3,15 @@
 Beside NAME.keras lie NAME-images.npy and NAME-scores.npy: what the network answers to these images.
 """
 
+import json
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
+import h5py  # noqa: E402
 import keras  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
@@ -104,6 +107,11 @@ def write(folder):
     refused(folder)
 
 
+@keras.saving.register_keras_serializable("mine")
+class Dense(L.Dense):
+    """A user's own, by the name of one of Keras's."""
+
+
 def refused(folder):
     """Networks that this library does not have."""
     x = keras.Input((28, 28, 1))
@@ -112,7 +120,20 @@ def refused(folder):
     first = L.Conv2D(1, 3, padding="same", name="first")(x)
     second = L.Conv2D(1, 3, padding="same", name="second")(first)
     crossed = L.Add(name="crossed")([x, first, second])
+    flat = L.Dense(5, name="flat")(L.Flatten()(x))
+    square = L.Conv2D(28, 3, padding="same")(x)
     for name, output in {
+        "plus": flat + 5.0,
+        "constant": L.Add(name="constant")([flat, np.arange(5, dtype="float32")[None]]),
+        "joined": keras.ops.concatenate([square, square], -1),
+        "own": Dense(3, name="own")(L.Flatten()(x)),
+        "all-axes": L.LayerNormalization(axis=[1, 2, 3], center=False, scale=False, name="all-axes")(square),
+        "soft-rows": L.Softmax(axis=1, name="soft-rows")(square),
+        "soft-flat": L.Softmax(axis=1)(flat),
+        "softer": L.Softmax()(L.Dense(5, activation="softmax", name="softer")(L.Flatten()(x))),
+        "masked": L.Softmax(name="masked")(flat, mask=keras.ops.ones((1, 5), "bool")),
+        "half": L.Flatten(dtype="float16", name="half")(x),
+        "inner": keras.Sequential([keras.Input((28, 28, 1)), L.Flatten()], name="inner")(x),
         "recurrent": L.LSTM(4, name="memory")(rows),
         "dilated": L.Conv2D(4, 3, dilation_rate=2, name="dilated")(x),
         "shared": twice(L.Conv2D(3, 3)(twice(L.Conv2D(3, 3)(x)))),
@@ -127,6 +148,35 @@ def refused(folder):
         "line": L.Conv1D(3, 3, name="line")(rows),
     }.items():
         keras.Model(x, output).save(folder / f"{name}.keras")
+    x = keras.Input((28, 28))
+    bare = L.LayerNormalization(center=False, scale=False, name="bare")(x)
+    keras.Model(x, L.Dense(2)(L.Flatten()(bare))).save(folder / "bare.keras")
+    tower = first = keras.Input((4, 4, 1))
+    for _ in range(100):
+        tower = L.Add()([L.ReLU()(tower), first])
+    keras.Model(first, tower).save(folder / "tower.keras")
+
+
+def large(folder):
+    """Files that claim more than they hold, and one that somebody has packed anew."""
+    with h5py.File(folder / "dims.weights.h5", "w") as file:
+        file.create_dataset("layers/conv2d/vars/0", shape=(10**9, 10**9), chunks=(1000, 1000), dtype="f4")
+    keras.Sequential([keras.Input((28, 28, 1)), L.Flatten(), L.Dense(3, name="a"), L.Dense(2, name="b")]).save(folder / "plain.keras")
+    with zipfile.ZipFile(folder / "plain.keras") as plain:
+        parts = {name: plain.read(name) for name in plain.namelist()}
+    config = json.loads(parts["config.json"])
+    rows = config["config"]["layers"]
+    rows[2]["config"]["units"], rows[3]["config"]["units"] = 1_000_000, 1_000
+    pack(folder / "units.keras", parts | {"config.json": json.dumps(config)})
+    config["config"]["layers"] += [rows[1]] * 4_000
+    pack(folder / "layers.keras", parts | {"config.json": json.dumps(config)})
+    pack(folder / "deflated.keras", parts, zipfile.ZIP_DEFLATED)
+
+
+def pack(path, parts, method=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", method) as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
 
 
 def check(folder):
@@ -154,4 +204,4 @@ def compare(name, model, images, scores):
     return difference
 
 
-{"write": write, "check": check}[sys.argv[1]](Path(sys.argv[2]))
+{"write": write, "large": large, "check": check}[sys.argv[1]](Path(sys.argv[2]))

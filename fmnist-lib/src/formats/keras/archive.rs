@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 use super::refused;
 use super::weights::StoredWeights;
 use crate::error::{Error, Result};
+use crate::support::files::open;
 
 const CONFIG: &str = "config.json";
 const METADATA: &str = "metadata.json";
@@ -17,6 +18,14 @@ const WEIGHTS: &str = "model.weights.h5";
 
 /// The version whose files the tests compare with.
 const KERAS_VERSION: &str = "3.15.1";
+
+const ZIP: &[u8] = b"PK";
+const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+const SIGNATURE: u64 = HDF5.len() as u64;
+
+fn is_keras(bytes: &[u8]) -> bool {
+    bytes.starts_with(ZIP) || bytes.starts_with(HDF5)
+}
 
 /// A file of Keras.
 pub(super) struct Archive {
@@ -27,19 +36,30 @@ pub(super) struct Archive {
 
 impl Archive {
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let mut file = open(path)?;
+        let failed = Error::io("read", path);
+        let mut bytes = Vec::new();
+        // What is no such file may be large.
+        let begun = Read::by_ref(&mut file)
+            .take(SIGNATURE)
+            .read_to_end(&mut bytes);
+        let whole = match is_keras(&bytes) {
+            true => begun.and_then(|_| file.read_to_end(&mut bytes)),
+            false => begun,
+        };
+        whole.map_err(failed)?;
         Self::parse(bytes).map_err(refused(path))
     }
 
     fn parse(bytes: Vec<u8>) -> Result<Self> {
         match () {
             // Keras 3's `.keras`.
-            () if bytes.starts_with(b"PK") => Ok(Self {
+            () if bytes.starts_with(ZIP) => Ok(Self {
                 config: Some(part(&bytes, CONFIG)?),
                 weights: StoredWeights::open(part(&bytes, WEIGHTS)?)?,
             }),
             // `.weights.h5`, or the `.h5` of Keras 2.
-            () if bytes.starts_with(b"\x89HDF\r\n\x1a\n") => {
+            () if bytes.starts_with(HDF5) => {
                 let weights = StoredWeights::open(bytes)?;
                 Ok(Self {
                     config: weights.model_config()?.map(String::into_bytes),

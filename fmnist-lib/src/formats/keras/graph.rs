@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::layers::fields;
 use crate::error::{Error, Result};
+use crate::model::MOST_LAYERS;
 
 /// One layer of Keras.
 #[derive(Clone)]
@@ -105,6 +106,12 @@ pub(super) fn nodes(config: &Value) -> Result<Vec<Node>> {
     };
     let mut known = HashMap::new();
     let mut nodes: Vec<Node> = Vec::with_capacity(layers.len() + 1);
+    if layers.len() > MOST_LAYERS {
+        return Err(Error::Invalid(format!(
+            "its network has {} layers; at most {MOST_LAYERS} are read",
+            layers.len()
+        )));
+    }
     for layer in layers {
         let name = layer["config"]["name"].as_str().or(layer["name"].as_str());
         let (Some(class), Some(name), Some(config)) = (
@@ -116,6 +123,7 @@ pub(super) fn nodes(config: &Value) -> Result<Vec<Node>> {
                 "a layer of its network has no class or no name".into(),
             ));
         };
+        built_in(layer, name)?;
         // Of Keras 2, a row may begin with the first layer, which then tells the shape of the input.
         if nodes.is_empty() && class != INPUT {
             nodes.push(Node::new(INPUT, "input", config));
@@ -171,7 +179,11 @@ fn read_layers(layer: &str, calls: &Value, known: &HashMap<String, usize>) -> Re
         )));
     }
     let mut names = Vec::new();
-    calls.iter().for_each(|call| histories(call, &mut names));
+    if !calls.iter().all(|call| histories(call, &mut names)) {
+        return Err(Error::Invalid(format!(
+            "layer {layer} of its network reads a constant or a mask; in this crate a layer reads other layers alone"
+        )));
+    }
     let find = |name: &&str| {
         known
             .get(*name)
@@ -181,15 +193,48 @@ fn read_layers(layer: &str, calls: &Value, known: &HashMap<String, usize>) -> Re
     names.iter().map(find).collect()
 }
 
-/// The names of layers in `["conv2d", 0, 0]`, the form in which both Keras 2 and Keras 3 tell whose output something is.
-fn histories<'a>(value: &'a Value, names: &mut Vec<&'a str>) {
+/// Takes the names of layers from `["conv2d", 0, 0]`, the form in which both Keras 2 and Keras 3 tell whose output something
+/// is. Tells whether there are tensors of layers alone.
+fn histories<'a>(value: &'a Value, names: &mut Vec<&'a str>) -> bool {
     match value {
         Value::Array(parts) => match &parts[..] {
-            [Value::String(name), Value::Number(_), Value::Number(_), ..] => names.push(name),
-            _ => parts.iter().for_each(|part| histories(part, names)),
+            [Value::String(name), Value::Number(_), Value::Number(_), ..] => {
+                names.push(name);
+                true
+            }
+            _ => parts.iter().all(|part| histories(part, names)),
         },
-        Value::Object(fields) => fields.values().for_each(|field| histories(field, names)),
-        _ => {}
+        Value::Object(fields) => match (fields.get("args"), fields.get("kwargs")) {
+            (Some(args), kwargs) => {
+                let settings = kwargs.and_then(Value::as_object);
+                let plain = |value: &Value| !value.is_object() && !value.is_array();
+                histories(args, names) && settings.is_none_or(|all| all.values().all(plain))
+            }
+            (None, _) => {
+                fields.get("class_name") == Some(&json!("__keras_tensor__"))
+                    && histories(&value["config"]["keras_history"], names)
+            }
+        },
+        _ => false,
+    }
+}
+
+/// Refuses what may bear the name of one of Keras's layers without being it.
+fn built_in(layer: &Value, name: &str) -> Result<()> {
+    let module = layer["module"].as_str();
+    let own = layer["registered_name"].as_str();
+    let is_layer = |module: &str| {
+        ["keras.layers", "keras.src.layers"]
+            .iter()
+            .any(|known| module.starts_with(known))
+    };
+    match module.is_none_or(is_layer) && own.is_none_or(|own| !own.contains('>')) {
+        true => Ok(()),
+        false => Err(Error::Invalid(format!(
+            "layer {name} ({}): it is none of Keras's layers, but an operation such as x + 1, a model within the model, or a class of \
+             your own",
+            own.unwrap_or(layer["class_name"].as_str().unwrap_or_default())
+        ))),
     }
 }
 

@@ -101,10 +101,11 @@ fn read_model(path: &Path) -> Result<Model> {
         let config = archive.config()?;
         let nodes = graph::nodes(&config)?;
         let (spec, sources) = read::spec(&config, &nodes)?;
+        read::check_axes(&spec, &config, &nodes, &sources)?;
+        let weights = archive.weights.of(&spec, &nodes, &sources)?;
         let mut model = spec.build(0)?;
-        read::check_axes(&model, &nodes, &sources)?;
-        archive.weights.give(&mut model, &nodes, &sources)?;
-        model.freeze(read::frozen(&model, &nodes, &sources)?)?;
+        model.set_weights(&weights)?;
+        model.freeze(read::frozen(&spec, &nodes, &sources)?)?;
         Ok(model)
     };
     model().map_err(refused(path))
@@ -131,7 +132,12 @@ fn read_weights(model: &mut Model, path: &Path) -> Result<()> {
             Some(described) => described,
             None => by_order(model)?,
         };
-        archive.weights.give(model, &nodes, &sources)
+        let weights = archive.weights.of(model.spec(), &nodes, &sources)?;
+        let weights: candle_core::Result<Vec<_>> = weights
+            .iter()
+            .map(|weight| weight.to_device(model.device()))
+            .collect();
+        model.set_weights(&weights?)
     };
     give().map_err(refused(path))
 }

@@ -8,14 +8,14 @@ use super::graph::{Node, output};
 use super::settings::{Settings, activates_by_softmax, is_softmax, layer};
 use crate::data::Scaling;
 use crate::error::{Error, Result};
-use crate::model::{Block, Model, ModelSpec};
+use crate::model::{Block, ModelSpec};
 use crate::nn::AnyLayer;
 
 /// The network, and which node each of its layers comes from, by the layer's name.
 pub(super) fn spec(config: &Value, nodes: &[Node]) -> Result<(ModelSpec, HashMap<String, usize>)> {
     let mut end = output(config, nodes)?;
-    if is_softmax(&nodes[end]) {
-        Settings(&nodes[end]).along_channels(1)?;
+    let softmax = is_softmax(&nodes[end]);
+    if softmax {
         end = only_input(&nodes[end])?;
     }
     let mut begin = 0;
@@ -44,11 +44,11 @@ pub(super) fn spec(config: &Value, nodes: &[Node]) -> Result<(ModelSpec, HashMap
     }
     let mut reader = Reader {
         nodes,
-        end,
+        scores: (!softmax).then_some(end),
         dominators: dominators(nodes),
         sources: HashMap::new(),
     };
-    let layers = reader.block(begin, end, "")?;
+    let layers = reader.block(begin, end, "", 0)?;
     let name = config["config"]["name"].as_str().unwrap_or("keras");
     let images = image_shape(config, &nodes[0])?;
     let mut spec = ModelSpec::new(name).input(images).scaling(scaling);
@@ -80,28 +80,34 @@ fn scaling_of(rescaling: &Node) -> Result<Scaling> {
 
 /// Height, width and channels; what has no channels has one.
 fn image_shape(config: &Value, first: &Node) -> Result<[usize; 3]> {
-    let settings = ["batch_shape", "batch_input_shape"]
-        .iter()
-        .find_map(|key| first.config.get(*key));
-    let shape = settings
-        .or(config["config"].get("build_input_shape"))
-        .and_then(Value::as_array);
-    let sides: Option<Vec<usize>> = shape.and_then(|shape| {
-        let sides = shape.iter().skip(1);
-        sides
-            .map(|side| side.as_u64().and_then(|side| side.try_into().ok()))
-            .collect()
-    });
-    match sides.as_deref() {
+    match sides(config, first).as_deref() {
         Some(&[height, width, channels]) => Ok([height, width, channels]),
         Some(&[height, width]) => Ok([height, width, 1]),
         _ => Err(Error::Invalid(format!(
             "its network takes an input of shape {}, but this crate's take images: height, width and channels, each \
              a number; begin it with keras.Input((28, 28, 1)) and a Flatten",
-            shape.map_or("unknown".into(), |shape| Value::from(shape.clone())
-                .to_string())
+            input_shape(config, first).map_or("unknown".into(), Value::to_string)
         ))),
     }
+}
+
+fn is_without_channels(config: &Value, first: &Node) -> bool {
+    sides(config, first).is_some_and(|sides| sides.len() == 2)
+}
+
+/// The shape of one input, where it is known.
+fn sides(config: &Value, first: &Node) -> Option<Vec<usize>> {
+    let sides = input_shape(config, first)?.as_array()?.iter().skip(1);
+    sides
+        .map(|side| side.as_u64().and_then(|side| side.try_into().ok()))
+        .collect()
+}
+
+fn input_shape<'a>(config: &'a Value, first: &'a Node) -> Option<&'a Value> {
+    let settings = ["batch_shape", "batch_input_shape"]
+        .iter()
+        .find_map(|key| first.config.get(*key));
+    settings.or(config["config"].get("build_input_shape"))
 }
 
 /// For each node, the nearest that all ways from the input to it go through; itself left aside.
@@ -135,17 +141,25 @@ fn meeting(
     Some(one)
 }
 
+/// How deep branches may lie within branches. A file of ours holds fewer, too.
+const DEEPEST: usize = 30;
+
 struct Reader<'a> {
     nodes: &'a [Node],
-    /// The network's output.
-    end: usize,
+    /// The layer whose softmax is left out: the last, unless a softmax of its own stands behind it.
+    scores: Option<usize>,
     dominators: Vec<Option<usize>>,
     sources: HashMap<String, usize>,
 }
 
 impl Reader<'_> {
     /// The layers behind `begin` up to `end`, in branches whose names begin with `prefix`.
-    fn block(&mut self, begin: usize, end: usize, prefix: &str) -> Result<Block> {
+    fn block(&mut self, begin: usize, end: usize, prefix: &str, depth: usize) -> Result<Block> {
+        if depth > DEEPEST {
+            return Err(Settings(&self.nodes[end]).refused(&format!(
+                "it lies in branches within more than {DEEPEST} branches"
+            )));
+        }
         let back = std::iter::successors(Some(end), |&at| self.dominators[at]);
         let way: Vec<usize> = back.take_while(|&at| at != begin).collect();
         let mut block = Block::new();
@@ -178,7 +192,7 @@ impl Reader<'_> {
                     let branches = node
                         .inputs
                         .iter()
-                        .map(|&input| self.block(begin, input, &format!("{full}/")));
+                        .map(|&input| self.block(begin, input, &format!("{full}/"), depth + 1));
                     let branches: Vec<Block> = branches.collect::<Result<_>>()?;
                     match node.class == "Add" {
                         true => block.add(name, branches),
@@ -197,7 +211,7 @@ impl Reader<'_> {
 
     fn layer(&self, at: usize) -> Result<AnyLayer> {
         let node = &self.nodes[at];
-        if at == self.end && activates_by_softmax(&node.config) {
+        if self.scores == Some(at) && activates_by_softmax(&node.config) {
             let mut linear = node.clone();
             linear.config.insert("activation".into(), "linear".into());
             return layer(&linear);
@@ -208,29 +222,39 @@ impl Reader<'_> {
 
 /// Refuses layers that work along another axis than this crate's.
 pub(super) fn check_axes(
-    model: &Model,
+    spec: &ModelSpec,
+    config: &Value,
     nodes: &[Node],
     sources: &HashMap<String, usize>,
 ) -> Result<()> {
-    for (placed, _) in model.layers()? {
-        let layer = Settings(&nodes[sources[&placed.name]]);
-        layer.along_channels(placed.output_shape.len())?;
+    let placed = spec.place()?;
+    for layer in &placed {
+        let node = &nodes[sources[&layer.name]];
+        // The images of Keras have no channels: the last axis is another one there.
+        let flat = is_without_channels(config, &nodes[0]) && layer.output_shape == spec.input;
+        if flat && node.config.contains_key("axis") {
+            return Err(Settings(node).refused(
+                "it works along an axis of images without channels: begin the network with keras.Input((28, 28, 1))",
+            ));
+        }
+        Settings(node).along_channels(layer.output_shape.len())?;
     }
-    Ok(())
+    let end = &nodes[output(config, nodes)?];
+    match placed.last() {
+        Some(last) => Settings(end).along_channels(last.output_shape.len()),
+        None => Ok(()),
+    }
 }
 
 /// The layers that Keras does not train, by their names here.
 pub(super) fn frozen(
-    model: &Model,
+    spec: &ModelSpec,
     nodes: &[Node],
     sources: &HashMap<String, usize>,
 ) -> Result<Vec<String>> {
-    let layers = model.layers()?.into_iter();
-    let weighted = layers.filter(|(_, weights)| !weights.is_empty());
+    let layers = spec.place()?.into_iter();
+    let weighted = layers.filter(|placed| !placed.weights.is_empty());
     let fixed =
         |name: &String| nodes[sources[name]].config.get("trainable") == Some(&Value::Bool(false));
-    Ok(weighted
-        .map(|(placed, _)| placed.name)
-        .filter(fixed)
-        .collect())
+    Ok(weighted.map(|placed| placed.name).filter(fixed).collect())
 }

@@ -89,7 +89,10 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
                 .epsilon(settings.get_or("epsilon", 1e-3)?)
                 .into()
         }
-        "Dropout" => Dropout::new(settings.get("rate")?).into(),
+        "Dropout" => {
+            settings.only("noise_shape", Value::Null)?;
+            Dropout::new(settings.get("rate")?).into()
+        }
         "Flatten" => Flatten.into(),
         "Reshape" => Reshape::new(settings.get::<Vec<usize>>("target_shape")?).into(),
         "UpSampling2D" => {
@@ -111,6 +114,8 @@ pub(super) fn layer(node: &Node) -> Result<AnyLayer> {
     };
     settings.only("data_format", json!("channels_last"))?;
     settings.only("dilation_rate", json!([1, 1]))?;
+    settings.only("renorm", json!(false))?;
+    settings.in_f32()?;
     Ok(layer)
 }
 
@@ -155,6 +160,18 @@ impl Settings<'_> {
         match self.0.config.get(key) {
             None | Some(Value::Null) => Ok(default),
             Some(_) => self.get(key),
+        }
+    }
+
+    /// Refuses weights of another kind than `float32`. Mixed precision has such weights too, and is computed in `float32` here.
+    fn in_f32(&self) -> Result<()> {
+        let dtype = self.0.config.get("dtype");
+        let name = dtype.and_then(|dtype| dtype.as_str().or(dtype["config"]["name"].as_str()));
+        match name {
+            None | Some("float32" | "mixed_float16" | "mixed_bfloat16") => Ok(()),
+            Some(other) => Err(self.refused(&format!(
+                "its dtype is {other}; this crate computes in float32"
+            ))),
         }
     }
 

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use hdf5_pure::{AttrValue, File, FileBuilder, Group};
 use serde_json::Value;
 
 use super::graph::Node;
 use super::settings::Settings;
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::ModelSpec;
+use crate::nn::Weight;
 
 /// `layers/conv2d_1/vars/0`: Keras 3 knows a layer by its class and how many of that class come before it.
 const LAYERS: &str = "layers";
@@ -54,85 +55,81 @@ impl StoredWeights {
             .and_then(|value| strings(value).pop()))
     }
 
-    /// Gives a model the weights of those nodes that its layers come from. The model stays as it was where one is missing.
-    pub(super) fn give(
+    /// The weights of a network, in its order, from those nodes that its layers come from.
+    pub(super) fn of(
         &self,
-        model: &mut Model,
+        spec: &ModelSpec,
         nodes: &[Node],
         sources: &HashMap<String, usize>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Tensor>> {
         let places = places(nodes);
         let mut values = Vec::new();
-        for (placed, own) in model.layers()? {
-            if own.is_empty() {
+        for placed in spec.place()? {
+            if placed.weights.is_empty() {
                 continue;
             }
             let at = sources[&placed.name];
             let (node, layer) = (&nodes[at], Settings(&nodes[at]));
-            let range = &node.stored.weights;
-            let mut stored = self
+            let about = |error: Error| layer.refused(&error.to_string());
+            let (group, names) = self
                 .of_layer(&places[at], &node.stored.name)
-                .map_err(|error| layer.refused(&error.to_string()))?
-                .into_iter()
-                .take(range.end)
-                .skip(range.start);
-            for (weight, own) in placed.weights.iter().zip(&own) {
+                .map_err(about)?;
+            let range = &node.stored.weights;
+            let mut names = names.iter().take(range.end).skip(range.start);
+            for weight in &placed.weights {
+                let shape = &weight.shape[..];
                 values.push(match is_stored(node, weight.name) {
-                    false if weight.name == "gamma" => own.ones_like()?,
-                    false => own.zeros_like()?,
+                    false if weight.name == "gamma" => {
+                        Tensor::ones(shape, DType::F32, &Device::Cpu)?
+                    }
+                    false => Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
                     true => {
-                        let (shape, values) = stored.next().ok_or_else(|| layer.refused(&format!("the file has no {} of it", weight.name)))?;
-                        if shape != own.dims() {
-                            return Err(layer.refused(&format!(
-                                "its {} has the shape {shape:?} in the file, but {:?} in the network", weight.name, own.dims()
-                            )));
-                        }
-                        Tensor::from_vec(values, shape, &Device::Cpu)?.to_device(model.device())?
+                        let name = names.next().ok_or_else(|| {
+                            layer.refused(&format!("the file has no {} of it", weight.name))
+                        })?;
+                        variable(&group, name, weight).map_err(about)?
                     }
                 });
             }
-            if stored.next().is_some() {
+            if names.next().is_some() {
                 return Err(layer.refused("the file has more weights of it than the layer"));
             }
         }
-        model.set_weights(&values)
+        Ok(values)
     }
 
-    /// Shapes and values of a layer's weights, in Keras's order.
-    fn of_layer(&self, place: &str, name: &str) -> Result<Vec<(Vec<usize>, Vec<f32>)>> {
+    /// Where a layer's weights lie, and their names there in Keras's order.
+    fn of_layer(&self, place: &str, name: &str) -> Result<(Group, Vec<String>)> {
         for layers in [LAYERS, LAYERS_OF_2_13] {
             if let Ok(group) = self.0.group(&format!("{layers}/{place}/{VARIABLES}")) {
                 let count = group.datasets().map_err(damaged)?.len();
-                return (0..count)
-                    .map(|at| variable(&group, &at.to_string()))
-                    .collect();
+                return Ok((group, (0..count).map(|at| at.to_string()).collect()));
             }
         }
         for folder in ["model_weights/", ""] {
             if let Ok(group) = self.0.group(&format!("{folder}{name}")) {
                 let attributes = group.attrs().map_err(damaged)?;
-                let names = attributes
-                    .get("weight_names")
-                    .map(strings)
-                    .unwrap_or_default();
-                return names.iter().map(|name| variable(&group, name)).collect();
+                let names = attributes.get("weight_names").map(strings);
+                return Ok((group, names.unwrap_or_default()));
             }
         }
         Err(Error::Invalid("the file has no weights of it".into()))
     }
 }
 
-fn variable(group: &Group, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
-    let read = || {
-        let dataset = group.dataset(name)?;
-        let shape = dataset
-            .shape()?
-            .into_iter()
-            .map(|side| side as usize)
-            .collect();
-        Ok((shape, dataset.read_f32()?))
-    };
-    read().map_err(damaged)
+/// A weight, whose shape is looked at before its values are read: a damaged file may claim any size.
+fn variable(group: &Group, name: &str, weight: &Weight) -> Result<Tensor> {
+    let dataset = group.dataset(name).map_err(damaged)?;
+    let shape = dataset.shape().map_err(damaged)?;
+    let shape: Vec<usize> = shape.into_iter().map(|side| side as usize).collect();
+    if shape != weight.shape {
+        return Err(Error::Invalid(format!(
+            "its {} has the shape {shape:?} in the file, but {:?} in the network",
+            weight.name, weight.shape
+        )));
+    }
+    let values = dataset.read_f32().map_err(damaged)?;
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
 fn damaged(error: hdf5_pure::Error) -> Error {

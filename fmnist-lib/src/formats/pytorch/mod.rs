@@ -10,7 +10,8 @@ use candle_core::{Device, Tensor};
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Placed};
-use crate::support::tensors::{Wanted, parse, read, refused, write};
+use crate::support::files::read;
+use crate::support::tensors::{Wanted, parse, refused, write};
 use layout::{Layout, batches, layouts};
 use order::orders;
 

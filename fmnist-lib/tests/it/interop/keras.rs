@@ -221,6 +221,42 @@ fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer()
             "layer smooth (UpSampling2D): this crate cannot do its interpolation of \"bilinear\"",
         ),
         ("line", "layer line (Conv1D): this crate has no such layer"),
+        (
+            "plus",
+            "(Add): it is none of Keras's layers, but an operation",
+        ),
+        ("constant", "layer constant of its network reads a constant"),
+        ("joined", "(Concatenate): it is none of Keras's layers"),
+        (
+            "own",
+            "layer own (mine>Dense): it is none of Keras's layers",
+        ),
+        (
+            "all-axes",
+            "layer all-axes (LayerNormalization): this crate works along channels, the last axis, not along axis [1,2,3]",
+        ),
+        (
+            "soft-rows",
+            "layer soft-rows (Softmax): this crate works along channels",
+        ),
+        (
+            "softer",
+            "layer softer (Dense): this crate does not have the activation softmax at this place",
+        ),
+        (
+            "masked",
+            "layer masked of its network reads a constant or a mask",
+        ),
+        ("half", "layer half (Flatten): its dtype is float16"),
+        (
+            "inner",
+            "layer inner (Sequential): it is none of Keras's layers",
+        ),
+        (
+            "bare",
+            "layer bare (LayerNormalization): it works along an axis of images without channels",
+        ),
+        ("tower", "it lies in branches within more than 30 branches"),
     ] {
         let error = Model::load_keras(saved(&format!("{name}.keras"))).unwrap_err();
         assert!(matches!(error, Error::ModelFile { .. }));
@@ -228,6 +264,57 @@ fn a_network_that_this_crate_does_not_have_is_refused_by_the_name_of_its_layer()
     }
     let error = Model::load_keras(saved("dense-net.weights.h5")).unwrap_err();
     assert!(error.to_string().contains("weights alone"), "{error}");
+}
+
+/// A softmax over the only axis of flat scores is the usual one.
+#[test]
+fn a_softmax_by_the_number_of_its_axis_is_left_out() {
+    let model = Model::load_keras(saved("soft-flat.keras")).unwrap();
+    assert_eq!(model.summary().unwrap().rows.last().unwrap().name, "flat");
+}
+
+/// Small files that claim to hold much: none takes the memory that it claims.
+#[test]
+fn a_file_that_claims_to_be_large_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    keras("large", folder.path());
+    let spec = ModelSpec::new("small")
+        .layer("conv2d", Conv2d::new(4))
+        .layer("flat", Flatten)
+        .layer("out", Dense::new(3));
+    let mut model = spec.build(1).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let error = model
+        .load_keras_weights(path("dims.weights.h5"))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("[1000000000, 1000000000] in the file"),
+        "{error}"
+    );
+    let error = Model::load_keras(path("units.keras")).unwrap_err();
+    assert!(
+        error.to_string().contains("the network becomes too large"),
+        "{error}"
+    );
+    let error = Model::load_keras(path("layers.keras")).unwrap_err();
+    assert!(
+        error.to_string().contains("at most 1000 are read"),
+        "{error}"
+    );
+    Model::load_keras(path("deflated.keras")).unwrap();
+    #[cfg(unix)]
+    for read in [
+        |path: &Path| Model::load_keras(path).map(|_| ()),
+        |path: &Path| Model::load(path).map(|_| ()),
+    ] {
+        let error = read(Path::new("/dev/zero")).unwrap_err();
+        assert!(
+            error.to_string().contains("it is a pipe or a device"),
+            "{error}"
+        );
+    }
 }
 
 /// Settings that no network of the zoo has.
