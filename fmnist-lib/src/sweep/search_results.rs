@@ -5,7 +5,9 @@ use std::fmt;
 use super::progress::Shows;
 use super::results::SweepRun;
 use super::trial::Trial;
-use crate::plot::{self, Figure};
+use crate::error::{Error, Result};
+use crate::history::History;
+use crate::plot::{Against, Figure, of_search};
 use crate::support::table::{Table, counted, distinct, escape, mean, mean_and_deviation};
 
 /// A trial of a [`Sweep::search`](crate::Sweep::search), and how far it went.
@@ -65,11 +67,6 @@ impl SearchTrial {
         !self.accuracy().is_finite()
     }
 
-    /// What was drawn for `setting`, where that is a number.
-    fn number(&self, setting: &str) -> Option<f64> {
-        self.trial.setting(setting)?.parse().ok()
-    }
-
     fn fate(&self) -> String {
         match (self.diverged(), self.stopped) {
             (true, _) => "diverged".to_owned(),
@@ -77,6 +74,11 @@ impl SearchTrial {
             (false, false) => "trained to the end".to_owned(),
         }
     }
+}
+
+/// A setting that is a number.
+fn number(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// The trials of a [`Sweep::search`](crate::Sweep::search), the best first; its `Display` is a table of them.
@@ -121,46 +123,84 @@ impl SearchResults {
         self.trials.iter().map(all).sum()
     }
 
-    /// A figure of validation accuracy against the epoch: [`plot::trials`].
+    /// A figure of validation accuracy against the epoch: [`plot::trials`](crate::plot::trials).
     pub fn curves(&self) -> Figure {
-        let groups = self.groups(|_, run| Some(&run.history));
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|(name, runs)| (name.as_str(), &runs[..]))
-            .collect();
-        plot::trials(&groups)
+        of_search(Against::Epoch, self.groups(|_| Some(0.0)))
     }
 
-    /// A figure of validation accuracy against a setting that is a number: [`plot::trials_against`].
-    pub fn against(&self, setting: &str) -> Figure {
-        let groups = self.groups(|trial, run| Some((trial.number(setting)?, &run.history)));
-        let groups: Vec<_> = groups
+    /// A figure of validation accuracy against a setting: [`plot::trials_against`](crate::plot::trials_against). Where
+    /// some trials have words for it, as `"relu"` and `"tanh"`, each word has a place of its own.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when no trial has a setting of this name: it lists those that there are.
+    pub fn against(&self, setting: &str) -> Result<Figure> {
+        let values = self
+            .trials
             .iter()
-            .map(|(name, runs)| (name.as_str(), &runs[..]))
-            .collect();
-        plot::trials_against(setting, &groups)
+            .filter_map(|it| it.trial.setting(setting));
+        let mut values = distinct(values);
+        if values.is_empty() {
+            return Err(self.unknown(setting));
+        }
+        if values.iter().all(|value| number(value).is_some()) {
+            let groups = self.groups(|trial| number(trial.setting(setting)?));
+            return Ok(of_search(Against::Number(setting.to_owned()), groups));
+        }
+        values.sort_unstable();
+        let groups = self.groups(|trial| {
+            let value = trial.setting(setting)?;
+            let place = values.iter().position(|other| *other == value)?;
+            Some(place as f64)
+        });
+        let words = values.iter().copied().map(str::to_owned).collect();
+        let against = Against::Word(setting.to_owned(), words);
+        Ok(of_search(against, groups))
     }
 
-    /// What `look` finds of all runs but those that diverged, by how far they went, the shortest first.
-    fn groups<'a, T>(
-        &'a self,
-        look: impl Fn(&'a SearchTrial, &'a SweepRun) -> Option<T>,
-    ) -> Vec<(String, Vec<T>)> {
-        let mut groups: Vec<(String, Vec<T>)> = Vec::new();
-        let trials = self.trials.iter().rev().filter(|trial| !trial.diverged());
-        for trial in trials {
-            let found = trial.runs.iter().filter_map(|run| look(trial, run));
+    fn unknown(&self, setting: &str) -> Error {
+        let all: Vec<String> = (self.settings().iter())
+            .map(|name| format!("{name:?}"))
+            .collect();
+        Error::Invalid(match all.is_empty() {
+            true => format!(
+                "there is no setting {setting:?}: these trials have none, as they were not drawn by random_search"
+            ),
+            false => format!(
+                "there is no setting {setting:?}: the trials have {}",
+                all.join(", ")
+            ),
+        })
+    }
+
+    /// Names of all that was drawn for the trials.
+    fn settings(&self) -> Vec<&str> {
+        let settings = self.trials.iter().flat_map(|found| found.trial.settings());
+        distinct(settings.map(|(name, _)| name.as_str()))
+    }
+
+    /// All runs but those that diverged, with what `look` finds of their trial, by how far they went, the shortest
+    /// first; each group is told by its fate and its number of trials.
+    fn groups(&self, look: impl Fn(&Trial) -> Option<f64>) -> Vec<(String, Vec<(f64, &History)>)> {
+        let mut groups: Vec<(String, usize, Vec<(f64, &History)>)> = Vec::new();
+        for found in self.trials.iter().rev().filter(|trial| !trial.diverged()) {
+            let Some(x) = look(&found.trial) else {
+                continue;
+            };
+            let runs = found.runs.iter().map(|run| (x, &run.history));
             match groups.last_mut() {
-                Some((fate, group)) if *fate == trial.fate() => group.extend(found),
-                _ => groups.push((trial.fate(), found.collect())),
+                Some((fate, trials, group)) if *fate == found.fate() => {
+                    *trials += 1;
+                    group.extend(runs);
+                }
+                _ => groups.push((found.fate(), 1, runs.collect())),
             }
         }
-        groups
+        let told = |(fate, trials, runs)| (format!("{fate} ({})", counted(trials, "trial")), runs);
+        groups.into_iter().map(told).collect()
     }
 
     fn table(&self) -> Table {
-        let settings = self.trials.iter().flat_map(|found| found.trial.settings());
-        let settings = distinct(settings.map(|(name, _)| name.as_str()));
+        let settings = self.settings();
         let is_named = |found: &SearchTrial| found.trial.settings().is_empty();
         let named = self.trials.iter().any(is_named);
         let tested =

@@ -1,7 +1,9 @@
 //! Figures, read back: the SVG as XML, the PNG as pixels.
 
 use fmnist_lib::plot::{self, Axes, Figure};
-use fmnist_lib::{CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, SIDE};
+use fmnist_lib::{
+    CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, RocCurve, SIDE,
+};
 use roxmltree::{Document, Node};
 
 const BLUE: &str = "#0072b2";
@@ -731,4 +733,56 @@ fn a_setting_over_decades_lies_on_a_logarithmic_axis() {
             .iter()
             .any(|text| text.contains("no trial has a number"))
     );
+}
+
+/// A curve that stands still in x rises there; nothing is averaged.
+#[test]
+fn a_roc_curve_goes_through_its_points() {
+    let curve = |points: &[(f64, f64)], auc| RocCurve {
+        points: points.to_vec(),
+        thresholds: vec![0.5; points.len()],
+        auc,
+    };
+    let steps = [
+        (0.0, 0.0),
+        (0.0, 0.25),
+        (0.0, 0.5),
+        (0.5, 0.75),
+        (0.5, 1.0),
+        (1.0, 1.0),
+    ];
+    let (one, other) = (curve(&steps, 0.8125), curve(&[(0.0, 0.0), (1.0, 1.0)], 0.5));
+    let figure = plot::roc(&[("shirts", &one), ("guesses", &other)]);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let curves = paths(&document, BLUE);
+    let drawn = curves
+        .iter()
+        .find(|path| path.len() == steps.len())
+        .unwrap();
+    // Both axes end at their last tick, and begin with the first point, and are equally long.
+    let ((start_x, start_y), (end_x, end_y)) = (drawn[0], drawn[steps.len() - 1]);
+    assert_eq!((end_x - start_x).round(), (start_y - end_y).round());
+    for ((x, y), (expected_x, expected_y)) in drawn.iter().zip(steps) {
+        let (x, y) = (
+            (x - start_x) / (end_x - start_x),
+            (y - start_y) / (end_y - start_y),
+        );
+        assert!((x - expected_x).abs() < 1e-3 && (y - expected_y).abs() < 1e-3);
+    }
+    let circles = document
+        .descendants()
+        .filter(|it| it.has_tag_name("circle"));
+    assert_eq!(circles.count(), 0, "no dots hide what lies below");
+    for text in [
+        "shirts (AUC 0.812)",
+        "guesses (AUC 0.500)",
+        "chance (AUC 0.500)",
+        "false positive rate",
+        "true positive rate",
+    ] {
+        assert!(texts(&svg).iter().any(|found| found == text), "{text}");
+    }
+    assert!(figure.to_string().ends_with("guesses (AUC 0.500)"));
+    assert!(plot::roc(&[]).to_png().is_ok());
 }

@@ -9,6 +9,7 @@ use fmnist_lib::{
 };
 use serde_json::Value;
 
+use crate::plots::texts;
 use crate::program;
 use crate::striped;
 use crate::sweep::{config, data, files};
@@ -513,4 +514,47 @@ fn a_long_name_makes_no_file_that_cannot_be() {
     );
     let results = Sweep::new(folder.path()).trial(trial).run(&data()).unwrap();
     assert_eq!(results.trials(), [name]);
+}
+
+/// Three rates close to each other, words, and two seeds.
+#[test]
+fn a_search_is_drawn_against_any_setting_that_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let candidate = |hp: &mut HyperParameters| {
+        let rate = hp.log_uniform("learning rate", 1e-3, 1e-2)?;
+        hp.choice("activation", ["tanh", "relu"])?;
+        Ok(Trial::of(small(), config().epochs(2).learning_rate(rate)))
+    };
+    let results = Sweep::new(folder.path())
+        .seeds([1, 2])
+        .trials(random_search(4, 3, candidate).unwrap())
+        .search(&data(), Search::SuccessiveHalving { factor: 2 })
+        .unwrap();
+    // Two of four go on to the end, each with two seeds.
+    let told = results.curves().to_string();
+    for legend in [
+        "stopped after 1 epoch (2 trials)",
+        "trained to the end (2 trials)",
+    ] {
+        assert!(told.contains(legend), "{told}");
+    }
+    let words = results.against("activation").unwrap();
+    let svg = words.to_svg().unwrap();
+    let texts = texts(&svg);
+    let place = |word: &str| texts.iter().position(|text| text == word);
+    assert!(place("relu") < place("tanh") && place("relu").is_some());
+    let circles = svg.matches("<circle").count();
+    assert!(circles >= 8, "a dot for each run: {circles}");
+    assert!(words.to_string().contains(" at relu") || words.to_string().contains(" at tanh"));
+    results.against("learning rate").unwrap().to_png().unwrap();
+    let refused = results.against("learning_rate").unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "there is no setting \"learning_rate\": the trials have \"learning rate\", \"activation\""
+    );
+    let plain = Trial::of(small(), config());
+    let plain = Sweep::new(folder.path()).trial(plain);
+    let plain = plain.search(&data(), Search::Full).unwrap();
+    let refused = plain.against("filters").unwrap_err().to_string();
+    assert!(refused.contains("these trials have none"), "{refused}");
 }
