@@ -3,11 +3,10 @@
 use std::fmt;
 
 use super::progress::Shows;
-use super::results::SweepRun;
+use super::sweep_run::{SweepRun, origins};
 use super::trial::Trial;
 use crate::error::{Error, Result};
-use crate::history::History;
-use crate::plot::{Against, Figure, of_search};
+use crate::model::Model;
 use crate::support::table::{Table, counted, distinct, escape, mean, mean_and_deviation};
 
 /// A trial of a [`Sweep::search`](crate::Sweep::search), and how far it went.
@@ -34,6 +33,25 @@ impl SearchTrial {
     /// The validation loss, as [`accuracy`](Self::accuracy).
     pub fn loss(&self) -> f64 {
         mean(&self.losses())
+    }
+
+    /// The trained network of its best seed, the one with the highest validation accuracy.
+    ///
+    /// # Errors
+    /// As for [`SweepRun::load_model`].
+    pub fn best_model(&self) -> Result<Model> {
+        let scores = self.accuracies().into_iter().zip(self.losses());
+        let best = self.runs.iter().zip(scores).min_by(|(_, one), (_, other)| {
+            // `min_by` takes the first of equals.
+            (other.0.total_cmp(&one.0)).then(one.1.total_cmp(&other.1))
+        });
+        match best {
+            Some((run, _)) => run.load_model(),
+            None => Err(Error::Invalid(format!(
+                "trial {:?} has no runs",
+                self.trial.name()
+            ))),
+        }
     }
 
     fn accuracies(&self) -> Vec<f64> {
@@ -63,22 +81,17 @@ impl SearchTrial {
         self.runs.iter().map(measure).collect()
     }
 
-    fn diverged(&self) -> bool {
+    pub(super) fn diverged(&self) -> bool {
         !self.accuracy().is_finite()
     }
 
-    fn fate(&self) -> String {
+    pub(super) fn fate(&self) -> String {
         match (self.diverged(), self.stopped) {
             (true, _) => "diverged".to_owned(),
             (false, true) => format!("stopped after {}", counted(self.epochs, "epoch")),
             (false, false) => "trained to the end".to_owned(),
         }
     }
-}
-
-/// A setting that is a number.
-fn number(value: &str) -> Option<f64> {
-    value.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// The trials of a [`Sweep::search`](crate::Sweep::search), the best first; its `Display` is a table of them.
@@ -111,6 +124,31 @@ impl SearchResults {
         self.trials.first().filter(|trial| !trial.diverged())
     }
 
+    /// The trained network of the best trial, of its best seed: Keras Tuner's `get_best_models()[0]`.
+    ///
+    /// ```no_run
+    /// # use fmnist_lib::*;
+    /// # fn candidate(hp: &mut HyperParameters) -> Result<Trial> {
+    /// #     let rate = hp.log_uniform("learning rate", 1e-4, 1e-1)?;
+    /// #     Ok(Trial::of(one_layer(), FitConfig::default().learning_rate(rate)))
+    /// # }
+    /// # let data = FashionMnist::load()?;
+    /// let results = Sweep::new("results/search")
+    ///     .trials(random_search(27, 42, candidate)?)
+    ///     .keep_models()
+    ///     .search(&data, Search::SuccessiveHalving { factor: 3 })?;
+    /// println!("{}", evaluate(&results.best_model()?, &data.test)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the models were not kept ([`Sweep::keep_models`](crate::Sweep::keep_models)), or all trials
+    /// diverged; otherwise as for [`Model::load`].
+    pub fn best_model(&self) -> Result<Model> {
+        let diverged = || Error::Invalid("all trials diverged: there is no best model".into());
+        self.best().ok_or_else(diverged)?.best_model()
+    }
+
     /// Epochs of all runs together.
     pub fn epochs(&self) -> usize {
         let runs = self.trials.iter().flat_map(|trial| &trial.runs);
@@ -123,80 +161,10 @@ impl SearchResults {
         self.trials.iter().map(all).sum()
     }
 
-    /// A figure of validation accuracy against the epoch: [`plot::trials`](crate::plot::trials).
-    pub fn curves(&self) -> Figure {
-        of_search(Against::Epoch, self.groups(|_| Some(0.0)))
-    }
-
-    /// A figure of validation accuracy against a setting: [`plot::trials_against`](crate::plot::trials_against). Where
-    /// some trials have words for it, as `"relu"` and `"tanh"`, each word has a place of its own.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when no trial has a setting of this name: it lists those that there are.
-    pub fn against(&self, setting: &str) -> Result<Figure> {
-        let values = self
-            .trials
-            .iter()
-            .filter_map(|it| it.trial.setting(setting));
-        let mut values = distinct(values);
-        if values.is_empty() {
-            return Err(self.unknown(setting));
-        }
-        if values.iter().all(|value| number(value).is_some()) {
-            let groups = self.groups(|trial| number(trial.setting(setting)?));
-            return Ok(of_search(Against::Number(setting.to_owned()), groups));
-        }
-        values.sort_unstable();
-        let groups = self.groups(|trial| {
-            let value = trial.setting(setting)?;
-            let place = values.iter().position(|other| *other == value)?;
-            Some(place as f64)
-        });
-        let words = values.iter().copied().map(str::to_owned).collect();
-        let against = Against::Word(setting.to_owned(), words);
-        Ok(of_search(against, groups))
-    }
-
-    fn unknown(&self, setting: &str) -> Error {
-        let all: Vec<String> = (self.settings().iter())
-            .map(|name| format!("{name:?}"))
-            .collect();
-        Error::Invalid(match all.is_empty() {
-            true => format!(
-                "there is no setting {setting:?}: these trials have none, as they were not drawn by random_search"
-            ),
-            false => format!(
-                "there is no setting {setting:?}: the trials have {}",
-                all.join(", ")
-            ),
-        })
-    }
-
     /// Names of all that was drawn for the trials.
-    fn settings(&self) -> Vec<&str> {
+    pub(super) fn settings(&self) -> Vec<&str> {
         let settings = self.trials.iter().flat_map(|found| found.trial.settings());
         distinct(settings.map(|(name, _)| name.as_str()))
-    }
-
-    /// All runs but those that diverged, with what `look` finds of their trial, by how far they went, the shortest
-    /// first; each group is told by its fate and its number of trials.
-    fn groups(&self, look: impl Fn(&Trial) -> Option<f64>) -> Vec<(String, Vec<(f64, &History)>)> {
-        let mut groups: Vec<(String, usize, Vec<(f64, &History)>)> = Vec::new();
-        for found in self.trials.iter().rev().filter(|trial| !trial.diverged()) {
-            let Some(x) = look(&found.trial) else {
-                continue;
-            };
-            let runs = found.runs.iter().map(|run| (x, &run.history));
-            match groups.last_mut() {
-                Some((fate, trials, group)) if *fate == found.fate() => {
-                    *trials += 1;
-                    group.extend(runs);
-                }
-                _ => groups.push((found.fate(), 1, runs.collect())),
-            }
-        }
-        let told = |(fate, trials, runs)| (format!("{fate} ({})", counted(trials, "trial")), runs);
-        groups.into_iter().map(told).collect()
     }
 
     fn table(&self) -> Table {
@@ -210,7 +178,7 @@ impl SearchResults {
         header.extend(&settings);
         header.extend(["epochs", "val loss", "val accuracy"]);
         header.extend(tested.then_some("test accuracy"));
-        header.push("");
+        header.push("status");
         let row = |(at, found): (usize, &SearchTrial)| {
             let figures = |values: Vec<f64>| {
                 let finite = values.into_iter().filter(|value| value.is_finite());
@@ -236,6 +204,10 @@ impl SearchResults {
         Table::of(header, self.trials.iter().enumerate().map(row).collect())
     }
 
+    fn origins(&self) -> String {
+        origins(self.trials.iter().flat_map(|trial| &trial.runs))
+    }
+
     /// `120 epochs; to train all 27 trials to the end takes 729.`
     fn spent(&self) -> String {
         format!(
@@ -253,12 +225,13 @@ impl SearchResults {
 impl Shows for SearchResults {
     fn to_html(&self) -> String {
         let table = self.table().map(escape).to_html();
-        format!("{table}<p><small>{}</small></p>", self.spent())
+        let origins = escape(&self.origins()).replace('\n', "<br>");
+        format!("{table}<p><small>{}<br>{origins}</small></p>", self.spent())
     }
 }
 
 impl fmt::Display for SearchResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.table(), self.spent())
+        write!(f, "{}\n{}\n{}", self.table(), self.spent(), self.origins())
     }
 }
