@@ -28,7 +28,7 @@ pub fn trials(groups: &[(&str, &[&History])]) -> Figure {
 
 /// Validation accuracy after the last epoch against a setting: a dot for each run, which stands behind the value of its
 /// setting. The colours of the groups are those of [`trials`]. The axis is logarithmic where the values are positive
-/// and the largest is more than ten times the smallest.
+/// and the largest is more than ten times the smallest. A few values are all named below it, where their names have room.
 ///
 /// [`SearchResults::against`](crate::SearchResults::against) draws a search this way.
 pub fn trials_against(x_title: &str, groups: &[(&str, &[(f64, &History)])]) -> Figure {
