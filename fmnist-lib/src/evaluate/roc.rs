@@ -10,16 +10,19 @@ use crate::support::table::counted;
 /// ```no_run
 /// # use fmnist_lib::*;
 /// # let (data, model) = (FashionMnist::load()?, one_layer().build(1)?);
-/// let roc = predict(&model, &data.test)?.roc_curve(&data.test, 6)?;
-/// let axes = plot::Axes::new("called shirts, of all that are none", "of all shirts");
-/// plot::lines(&axes, &[(&format!("shirts: {:.3}", roc.auc), &roc.points)]).save("roc.svg")?;
+/// let predictions = predict(&model, &data.test)?;
+/// let [coats, shirts] = [4, 6].map(|class| predictions.roc_curve(&data.test, class));
+/// plot::roc(&[("coats", &coats?), ("shirts", &shirts?)]).save("roc.svg")?;
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct RocCurve {
     /// From (0, 0) to (1, 1): of the images of other classes, and of those of the class, the fractions whose
-    /// probability is at least some threshold. One point for each probability that occurs.
+    /// probability is at least some threshold. One point for each probability that occurs, those left out behind which
+    /// the curve goes on as it came (`drop_intermediate=True`). [`plot::roc`](crate::plot::roc) draws them.
     pub points: Vec<(f64, f64)>,
+    /// The threshold of each point, from high to low; the first one is infinite, and no probability reaches it.
+    pub thresholds: Vec<f64>,
     /// The area below: the probability that an image of the class gets a higher one than an image that is not, equals
     /// counting half. 0.5 is chance, 1 is without a fault.
     pub auc: f64,
@@ -52,7 +55,7 @@ impl Predictions {
             )));
         }
         images.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (mut points, mut auc) = (vec![(0.0, 0.0)], 0.0);
+        let (mut found, mut auc) = (Vec::new(), 0.0);
         let (mut false_positives, mut true_positives) = (0, 0);
         for equals in images.chunk_by(|a, b| a.0 == b.0) {
             let more = equals.iter().filter(|(_, is_own)| *is_own).count();
@@ -60,12 +63,37 @@ impl Predictions {
             auc += wrong as f64 * (true_positives as f64 + more as f64 / 2.0);
             true_positives += more;
             false_positives += wrong;
-            points.push((
-                false_positives as f64 / others as f64,
-                true_positives as f64 / own as f64,
-            ));
+            found.push((equals[0].0, false_positives, true_positives));
         }
+        let corners = std::iter::once((f32::INFINITY, 0, 0)).chain(corners(&found));
+        let (thresholds, points) = corners
+            .map(|(threshold, wrong, right)| {
+                let part = (wrong as f64 / others as f64, right as f64 / own as f64);
+                (f64::from(threshold), part)
+            })
+            .unzip();
         auc /= own as f64 * others as f64;
-        Ok(RocCurve { points, auc })
+        Ok(RocCurve {
+            points,
+            thresholds,
+            auc,
+        })
     }
+}
+
+/// A threshold, and how many images of other classes and of the class reach it.
+type Counts = (f32, usize, usize);
+
+/// Without the places where the curve goes on as it came, which scikit-learn finds by the second differences. The first
+/// and the last one stay.
+fn corners(found: &[Counts]) -> impl Iterator<Item = Counts> {
+    let last = found.len().saturating_sub(1);
+    let is_corner = move |at: &usize| {
+        if *at == 0 || *at == last {
+            return true;
+        }
+        let [before, here, after] = [at - 1, *at, at + 1].map(|at| found[at]);
+        here.1 - before.1 != after.1 - here.1 || here.2 - before.2 != after.2 - here.2
+    };
+    (0..found.len()).filter(is_corner).map(|at| found[at])
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::Result;
 use crate::model::ModelSpec;
-use crate::nn::Weight;
+use crate::nn::{Activation, AnyLayer, Operation, Weight};
 use crate::plan::Source;
 
 /// Layers, output shapes and parameter counts. Its `Display` is Keras's table.
@@ -23,6 +23,8 @@ pub struct SummaryRow {
     pub name: String,
     /// Its Keras class.
     pub kind: String,
+    /// Which activation it is, by Keras's name: of a layer of the class `Activation`, such as `"gelu"`.
+    pub activation: Option<&'static str>,
     /// Names of the layers that it reads; none where it reads the images.
     pub inputs: Vec<String>,
     /// Shape of one output, the batch dimension left out.
@@ -74,6 +76,10 @@ impl ModelSpec {
         let rows = placed.iter().map(|layer| SummaryRow {
             name: layer.name.clone(),
             kind: layer.operation.kind().to_owned(),
+            activation: match layer.operation {
+                Operation::Layer(AnyLayer::Activation(it)) => name_of(*it),
+                Operation::Layer(_) | Operation::Merge(_) => None,
+            },
             inputs: layer.inputs.iter().filter_map(name).collect(),
             parameters: layer.weights.iter().map(Weight::count).sum(),
             not_trainable: (layer.weights.iter())
@@ -90,7 +96,20 @@ impl ModelSpec {
     }
 }
 
-/// Keras's columns: name and class, output shape, number of parameters and, for networks with branches,
+/// Keras's name of an activation, where the class of its layer does not tell it.
+fn name_of(activation: Activation) -> Option<&'static str> {
+    Some(match activation {
+        Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu => return None,
+        Activation::Linear => "linear",
+        Activation::Selu => "selu",
+        Activation::Gelu => "gelu",
+        Activation::Silu => "silu",
+        Activation::Sigmoid => "sigmoid",
+        Activation::Tanh => "tanh",
+    })
+}
+
+/// Keras's columns: name and class (of an `Activation`, which one), output shape, number of parameters and, for networks with branches,
 /// what a layer is connected to. A column grows with what stands in it, so that long names neither run
 /// together nor are cut.
 const WIDTHS: [usize; 4] = [29, 26, 10, 0];
@@ -106,7 +125,10 @@ impl fmt::Display for Summary {
                 String::new()
             };
             [
-                format!("{} ({})", row.name, row.kind),
+                match row.activation {
+                    Some(activation) => format!("{} ({}: {activation})", row.name, row.kind),
+                    None => format!("{} ({})", row.name, row.kind),
+                },
                 format!("(None{})", sides.collect::<String>()),
                 row.parameters.to_string(),
                 inputs,

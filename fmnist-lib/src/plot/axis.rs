@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 
 /// How values are laid out on an axis.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Scale {
     /// Whole numbers from 1.
     Epochs,
@@ -13,23 +13,33 @@ pub(super) enum Scale {
     Linear(f64, f64),
     /// Each factor takes the same room.
     Log,
+    /// By logarithms where the values are positive and the largest is more than ten times the smallest; a few values are
+    /// all named.
+    Setting,
+    /// Words, the first of them at 0.
+    Words(Vec<String>),
 }
 
 impl Scale {
-    pub(super) fn has_place(self, value: f64) -> bool {
-        value.is_finite() && (self != Self::Log || value > 0.0)
+    pub(super) fn has_place(&self, value: f64) -> bool {
+        value.is_finite() && (*self != Self::Log || value > 0.0)
     }
 
     /// The axis for some values, at least one, that all have a place.
-    pub(super) fn axis(self, values: impl Iterator<Item = f64>) -> Axis {
+    pub(super) fn axis(&self, values: impl Iterator<Item = f64>) -> Axis {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let (low, high) = (values[0], values[values.len() - 1]);
         values.dedup();
         match self {
             Self::Epochs => Axis::epochs(low as usize, high as usize),
-            Self::Linear(from, to) => Axis::values(low, high, (from, to)),
+            Self::Linear(from, to) => Axis::values(low, high, (*from, *to)),
             Self::Log => Axis::log(&values),
+            Self::Setting if low > 0.0 && high > 10.0 * low => Axis::log(&values),
+            Self::Setting => {
+                Axis::values(low, high, (f64::NEG_INFINITY, f64::INFINITY)).naming(&values)
+            }
+            Self::Words(words) => Axis::words(words),
         }
     }
 }
@@ -39,10 +49,23 @@ impl Scale {
 pub(super) struct Axis {
     from: f64,
     to: f64,
-    ticks: Vec<f64>,
-    /// From one tick to the next; `None` on a logarithmic axis.
+    is_log: bool,
+    ticks: Ticks,
+    /// To be named instead where the labels of `ticks` have no room beside each other.
+    instead: Option<Ticks>,
+    /// What is written at 0, 1, 2…, if not the numbers.
+    words: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Ticks {
+    at: Vec<f64>,
+    /// From one tick to the next; `None` where each is written in full.
     step: Option<f64>,
 }
+
+/// So many values are all named where there is room.
+const FEW: usize = 10;
 
 impl Axis {
     /// For epochs: whole numbers with a little room on both sides, the first one always named.
@@ -60,12 +83,7 @@ impl Axis {
         if ticks.first().is_none_or(|tick| tick - first > 0.6 * step) {
             ticks.insert(0, first);
         }
-        Self {
-            from: first - before,
-            to: last + after,
-            ticks,
-            step: Some(step),
-        }
+        Self::linear(first - before, last + after, ticks, step)
     }
 
     /// For finite values between `low` and `high`: whole steps around them, kept within `bounds`
@@ -87,12 +105,43 @@ impl Axis {
         let whole = |count: f64| (count * step).clamp(f64::MIN, f64::MAX);
         let from = whole((low / step + 1e-9).floor()).max(bounds.0);
         let to = whole((high / step - 1e-9).ceil()).min(bounds.1);
+        Self::linear(from, to, multiples(step, from, to), step)
+    }
+
+    fn linear(from: f64, to: f64, ticks: Vec<f64>, step: f64) -> Self {
         Self {
             from,
             to,
-            ticks: multiples(step, from, to),
-            step: Some(step),
+            is_log: false,
+            ticks: Ticks {
+                at: ticks,
+                step: Some(step),
+            },
+            instead: None,
+            words: Vec::new(),
         }
+    }
+
+    /// A place for each word, with as much room as any other.
+    fn words(words: &[String]) -> Self {
+        let count = words.len() as f64;
+        let places = (0..words.len()).map(|at| at as f64);
+        Self {
+            words: words.to_vec(),
+            ..Self::linear(-0.5, count - 0.5, places.collect(), 1.0)
+        }
+    }
+
+    /// Names the values themselves, where they are few and have room.
+    fn naming(mut self, values: &[f64]) -> Self {
+        if values.len() <= FEW {
+            let values = Ticks {
+                at: values.to_vec(),
+                step: None,
+            };
+            self.instead = Some(std::mem::replace(&mut self.ticks, values));
+        }
+        self
     }
 
     /// For positive values in order, each once: a few of them are all named, many by powers of ten.
@@ -106,38 +155,37 @@ impl Axis {
             to if to > from => to,
             _ => 2.0 * from,
         };
-        let ticks = if values.len() <= 10 {
-            values.to_vec()
-        } else {
-            let factors: &[f64] = match decades {
-                ..1.5 => &[1.0, 2.0, 5.0],
-                _ => &[1.0],
-            };
-            let (first, last) = (from.log10().floor() as i32, to.log10().ceil() as i32);
-            // Of a great many powers of ten, only some have room for their names.
-            let every = ((last - first) / 12 + 1) as usize;
-            let ticks = (first..=last)
-                .step_by(every)
-                .flat_map(|decade| factors.iter().map(move |f| f * 10f64.powi(decade)));
-            ticks.filter(|tick| (from..=to).contains(tick)).collect()
+        let factors: &[f64] = match decades {
+            ..3.0 => &[1.0, 2.0, 5.0],
+            _ => &[1.0],
         };
-        Self {
+        let (first, last) = (from.log10().floor() as i32, to.log10().ceil() as i32);
+        // Of a great many powers of ten, only some have room for their names.
+        let every = ((last - first) / 12 + 1) as usize;
+        let powers = (first..=last)
+            .step_by(every)
+            .flat_map(|decade| factors.iter().map(move |f| f * 10f64.powi(decade)));
+        let powers = powers.filter(|tick| (from..=to).contains(tick)).collect();
+        let axis = Self {
             from,
             to,
-            ticks,
-            step: None,
-        }
-    }
-
-    /// Number of ticks.
-    pub(super) fn len(&self) -> usize {
-        self.ticks.len()
-    }
-
-    /// Each tick, and what is written there.
-    pub(super) fn labels(&self) -> impl Iterator<Item = (f64, String)> {
-        let label = |&tick| (tick, self.format_ext(&tick));
-        self.ticks.iter().map(label)
+            is_log: true,
+            ticks: Ticks {
+                at: powers,
+                step: None,
+            },
+            instead: None,
+            words: Vec::new(),
+        };
+        // Between two powers, differences say more than factors.
+        let axis = match axis.ticks.at.len() {
+            ..2 => Self {
+                ticks: Self::values(from, to, (from, to)).ticks,
+                ..axis
+            },
+            _ => axis,
+        };
+        axis.naming(values)
     }
 }
 
@@ -146,14 +194,14 @@ impl Ranged for Axis {
     type ValueType = f64;
 
     fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
-        let share = match self.step {
+        let share = match self.is_log {
             // A quarter of each: the difference may be more than the largest number.
-            Some(_) if !(self.to - self.from).is_finite() => {
+            false if !(self.to - self.from).is_finite() => {
                 let [value, from, to] = [*value, self.from, self.to].map(|it| it / 4.0);
                 (value - from) / (to - from)
             }
-            Some(_) => (value - self.from) / (self.to - self.from),
-            None => (value.ln() - self.from.ln()) / (self.to.ln() - self.from.ln()),
+            false => (value - self.from) / (self.to - self.from),
+            true => (value.ln() - self.from.ln()) / (self.to.ln() - self.from.ln()),
         };
         (f64::from(start) + share * f64::from(end - start)).round() as i32
     }
@@ -162,29 +210,11 @@ impl Ranged for Axis {
         if hint.weight().allow_light_points() {
             return Vec::new();
         }
-        self.ticks.clone()
+        self.ticks.at.clone()
     }
 
     fn range(&self) -> Range<f64> {
         self.from..self.to
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    /// As many digits as tell a tick from the next one.
-    fn format_ext(&self, tick: &f64) -> String {
-        let Some(step) = self.step else {
-            let short = (tick * 1e9).round() / 1e9;
-            return match *tick {
-                1e-3..1e5 => short.to_string(),
-                _ => format!("{tick:.3e}").replace(".000", ""),
-            };
-        };
-        if !(1e-6..1e5).contains(&step) {
-            return format!("{tick:.1e}");
-        }
-        let digits = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
-        format!("{tick:.digits$}")
     }
 }
 
@@ -209,5 +239,6 @@ fn multiples(step: f64, from: f64, to: f64) -> Vec<f64> {
         .collect()
 }
 
+mod labels;
 #[cfg(test)]
 mod tests;

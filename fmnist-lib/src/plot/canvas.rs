@@ -41,6 +41,24 @@ pub(super) fn color(run: usize) -> RGBColor {
     PALETTE[run % PALETTE.len()]
 }
 
+/// As bright as the eye sees it, from 0 to 255 (ITU-R BT.601).
+pub(super) fn brightness(RGBColor(r, g, b): RGBColor) -> f64 {
+    0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b)
+}
+
+/// Black or white: what is read better on `ground`, by the contrast of WCAG 2.1. That is never below 4.5.
+pub(super) fn readable_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
+    let linear = |channel: u8| match f64::from(channel) / 255.0 {
+        dark @ ..=0.04045 => dark / 12.92,
+        light => ((light + 0.055) / 1.055).powf(2.4),
+    };
+    let luminance = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    match luminance > (1.05_f64 * 0.05).sqrt() - 0.05 {
+        true => BLACK,
+        false => WHITE,
+    }
+}
+
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<Infallible>>;
 pub(super) type Area<C> = DrawingArea<C, Shift>;
 

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text, width};
+use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, readable_on, text, width};
 use super::figure::Content;
 use crate::evaluate::ConfusionMatrix;
 use crate::support::table::counted;
@@ -82,12 +82,12 @@ impl Matrix {
             for (column, &count) in counts.iter().enumerate() {
                 let x = left + column as i32 * w;
                 let share = count as f64 / total.max(1) as f64;
-                let cell = Rectangle::new([(x, y), (x + w, y + h)], shade(share).filled());
+                let ground = shade(share);
+                let cell = Rectangle::new([(x, y), (x + w, y + h)], ground.filled());
                 area.draw(&cell)?;
                 let ink = match count {
                     0 => RGBColor(0xb0, 0xb0, 0xb0),
-                    _ if share > 0.45 => WHITE,
-                    _ => INK,
+                    _ => readable_on(ground),
                 };
                 let middle = (x + w / 2, y + h / 2);
                 let figures = count.to_string();

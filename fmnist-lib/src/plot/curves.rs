@@ -162,20 +162,31 @@ impl Curves {
         if self.panels.len() > 1 { 880 } else { 800 }
     }
 
+    /// Whether some run has validation images, or may have them, having no epochs yet.
+    fn validates(&self) -> bool {
+        let mut runs = self.runs.iter().map(|run| &run.history);
+        runs.any(|history| history.epochs.is_empty() || history.best_epoch().is_some())
+    }
+
     fn legend(&self) -> Legend {
         let runs = self.runs.iter().enumerate();
         let key = [
-            (Sample::Solid(MUTED), "validation"),
-            (Sample::Dashed(MUTED), "training"),
-            (Sample::Dot(MUTED), "lowest validation loss"),
+            (Sample::Solid(MUTED), "validation", self.validates()),
+            (Sample::Dashed(MUTED), "training", true),
+            (
+                Sample::Dot(MUTED),
+                "lowest validation loss",
+                self.validates(),
+            ),
         ];
+        let key = key.into_iter().filter(|(.., is_drawn)| *is_drawn);
         Legend::new(
             self.width(),
             vec![
                 runs.map(|(i, run)| Item::new(Sample::Patch(color(i)), run.legend()))
                     .collect(),
-                key.map(|(sample, text)| Item::new(sample, text.to_owned()))
-                    .into(),
+                key.map(|(sample, text, _)| Item::new(sample, text.to_owned()))
+                    .collect(),
             ],
         )
     }

@@ -6,10 +6,13 @@ use candle_core::{DType, Tensor};
 use plotters::prelude::*;
 
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, clean, color, text, width};
+use super::canvas::{
+    Area, Canvas, Drawn, INK, MUTED, PX, brightness, centred, clean, color, text, width,
+};
 use super::figure::Content;
 use super::marks::darker;
 use super::picture::Picture;
+use super::shades::mixed;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::support::table::counted;
@@ -20,6 +23,10 @@ const MARGIN: i32 = 24;
 const PICTURE: i32 = 28;
 /// The least distance of pictures, from middle to middle.
 const APART: i32 = 58;
+/// What the frame of a picture adds on each side, in drawing units.
+const FRAME: i32 = 11 * PX / 4;
+/// The least brightness of a frame.
+const BRIGHT: f64 = 100.0;
 
 /// Where an embedding such as [`Pca`](crate::Pca) or [`Tsne`](crate::Tsne) puts each image: a dot in the colour of its class, whose
 /// name stands in the middle of its dots, and the pictures themselves at some of the points. Both axes have the same scale;
@@ -153,7 +160,7 @@ impl Embedding {
 
     /// The images that are drawn: far enough from each other, and from the names.
     fn pictures(&self, places: &[Option<Place>], labels: &[Label]) -> Vec<(usize, Place)> {
-        let half = PICTURE * PX / 2 + 2 * PX;
+        let half = PICTURE * PX / 2 + FRAME;
         let fits = |(x, y): Place| {
             (half..=SIZE.0 * PX - half).contains(&x) && (half..=SIZE.1 * PX - half).contains(&y)
         };
@@ -208,12 +215,14 @@ impl Embedding {
         for (at, (x, y)) in self.pictures(&places, &labels) {
             let (w, h) = (width as i32 * zoom, height as i32 * zoom);
             let corner = (x - w / 2, y - h / 2);
-            let frame = 3 * PX / 2;
-            let outside = [
-                (corner.0 - frame, corner.1 - frame),
-                (corner.0 + w + frame, corner.1 + h + frame),
-            ];
-            area.draw(&Rectangle::new(outside, color(class(at)).filled()))?;
+            // A light line between the frame and the picture, which may be as dark.
+            for (frame, color) in [(FRAME, framing(color(class(at)))), (FRAME - 2 * PX, WHITE)] {
+                let field = [
+                    (corner.0 - frame, corner.1 - frame),
+                    (corner.0 + w + frame, corner.1 + h + frame),
+                ];
+                area.draw(&Rectangle::new(field, color.filled()))?;
+            }
             Picture::new(&self.images, at).draw(area, corner, zoom)?;
         }
         for Label {
@@ -223,7 +232,7 @@ impl Embedding {
         } in labels
         {
             let field = [(x - half.0, y - half.1), (x + half.0, y + half.1)];
-            area.draw(&Rectangle::new(field, WHITE.mix(0.85).filled()))?;
+            area.draw(&Rectangle::new(field, WHITE.mix(0.5).filled()))?;
             let style = centred(text(13, darker(color(class))));
             area.draw_text(&clean(&self.images.class_names()[class]), &style, (x, y))?;
         }
@@ -235,6 +244,15 @@ impl Embedding {
         }
         Ok(())
     }
+}
+
+/// The colour of a class around a picture: a dark one, which a black picture would swallow, with as much white as makes
+/// it bright enough.
+fn framing(color: RGBColor) -> RGBColor {
+    let white = (BRIGHT - brightness(color)) / (255.0 - brightness(color));
+    let RGBColor(r, g, b) = color;
+    let [r, g, b] = mixed([r, g, b], [255; 3], white.max(0.0));
+    RGBColor(r, g, b)
 }
 
 /// How many images of which classes.

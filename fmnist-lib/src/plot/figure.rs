@@ -14,6 +14,7 @@ use super::images::Images;
 use super::lines::Lines;
 use super::maps::Maps;
 use super::network::Network;
+use super::roc::Roc;
 use super::strips::Strips;
 use super::svg::Svg;
 use super::trials::Trials;
@@ -39,6 +40,7 @@ pub(super) enum Content {
     Embedding(Embedding),
     Network(Box<Network>),
     Trials(Trials),
+    Roc(Roc),
 }
 
 impl Figure {
@@ -119,6 +121,7 @@ impl Figure {
             Content::Embedding(embedding) => embedding.size(),
             Content::Network(network) => network.size(),
             Content::Trials(trials) => trials.size(),
+            Content::Roc(roc) => roc.size(),
         };
         ((w * PX) as u32, (h * PX) as u32)
     }
@@ -135,6 +138,7 @@ impl Figure {
             Content::Embedding(embedding) => embedding.draw(area),
             Content::Network(network) => network.draw(area),
             Content::Trials(trials) => trials.draw(area),
+            Content::Roc(roc) => roc.draw(area),
         }
     }
 }
@@ -153,6 +157,7 @@ impl std::fmt::Display for Figure {
             Content::Embedding(embedding) => embedding.fmt(f),
             Content::Network(network) => network.fmt(f),
             Content::Trials(trials) => trials.fmt(f),
+            Content::Roc(roc) => roc.fmt(f),
         }
     }
 }

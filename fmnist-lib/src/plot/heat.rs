@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use plotters::prelude::RGBColor;
+
 use super::Figure;
-use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, centred, text, width};
+use super::canvas::{Area, Canvas, Drawn, INK, MUTED, PX, brightness, centred, text, width};
 use super::figure::Content;
 use super::picture::Picture;
 use super::shades::{BAR, Shades, mixed};
@@ -21,7 +23,7 @@ const MARGIN: i32 = 14;
 
 /// Each picture, and below it the same under its map: what is bright matters most, what is dark does not. Each map has its own
 /// scale, from 0 to its largest value; a map of fewer rows and columns than the picture is interpolated. Below stand the
-/// picture's class and the one whose score the map explains.
+/// picture's class and the one whose score the map explains, and where the map is 0 everywhere, that nothing speaks for it.
 ///
 /// # Errors
 /// When there are more than 160 images, or the maps are not of these images.
@@ -52,7 +54,13 @@ pub fn heat_maps(images: &Dataset, maps: &HeatMaps) -> Result<Figure> {
         covered: pictures.collect(),
         images: images.clone(),
         classes: maps.classes.clone(),
+        empty: maps_of.iter().map(|map| is_empty(map)).collect(),
     })))
+}
+
+/// Whether a map tells of no place at all.
+fn is_empty(map: &[Vec<f32>]) -> bool {
+    map.iter().flatten().all(|value| *value == 0.0)
 }
 
 /// A map at the size of the picture, by bilinear interpolation between the middles of its places.
@@ -84,8 +92,8 @@ fn covered(picture: &Picture<'_>, values: &[f32]) -> Vec<u8> {
     let pixel = |(at, &value): (usize, &f32)| {
         let (x, y) = (at % width as usize, at / width as usize);
         let (red, green, blue) = picture.pixel(x, y);
-        // As bright as the eye sees it (ITU-R BT.601), and no brighter than the colours of the map leave it to be.
-        let light = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
+        // No brighter than the colours of the map leave it to be.
+        let light = brightness(RGBColor(red, green, blue));
         let grey = [(0.55 * light) as u8; 3];
         let share = if largest > 0.0 {
             (f64::from(value) / largest).clamp(0.0, 1.0)
@@ -104,7 +112,14 @@ pub(super) struct Heat {
     covered: Vec<Vec<u8>>,
     /// Whose scores are explained.
     classes: Vec<u8>,
+    /// Whose maps are 0 everywhere.
+    empty: Vec<bool>,
 }
+
+/// What is said of a map that is 0 everywhere: without a word, it looks like a mistake.
+const NOTHING: &str = "nothing speaks for it";
+/// Of a line of words below a picture.
+const LINE: i32 = 15;
 
 impl Heat {
     fn name(&self, class: u8) -> &str {
@@ -139,7 +154,14 @@ impl Heat {
             let label = self.name(self.images.labels()[at]).to_owned();
             width(&label, &text(12, INK)).max(width(&self.explained(at), &text(12, MUTED))) / PX
         });
-        (picture.max(names.max().unwrap_or(0)) + 20, 2 * height + 50)
+        let names = names.max().unwrap_or(0);
+        match self.empty.contains(&true) {
+            true => {
+                let nothing = width(NOTHING, &text(12, MUTED)) / PX;
+                (picture.max(names).max(nothing) + 20, 2 * height + 50 + LINE)
+            }
+            false => (picture.max(names) + 20, 2 * height + 50),
+        }
     }
 
     pub(super) fn size(&self) -> (i32, i32) {
@@ -167,11 +189,12 @@ impl Heat {
             let names = top + 2 * height + 4 + 12;
             area.draw_text(label, &centred(text(12, INK)), (middle * PX, names * PX))?;
             let explained = self.explained(at);
-            area.draw_text(
-                &explained,
-                &centred(text(12, MUTED)),
-                (middle * PX, (names + 15) * PX),
-            )?;
+            let nothing = self.empty[at].then_some(NOTHING);
+            let muted = [explained.as_str()].into_iter().chain(nothing);
+            for (words, line) in muted.zip(1..) {
+                let place = (middle * PX, (names + line * LINE) * PX);
+                area.draw_text(words, &centred(text(12, MUTED)), place)?;
+            }
         }
         let bottom = self.size().1 - MARGIN - 24;
         let left = (self.size().0 - BAR.0) / 2;
@@ -188,6 +211,9 @@ impl fmt::Display for Heat {
         write!(f, "heat maps of {}", counted(self.images.len(), "image"))?;
         for (at, &label) in self.images.labels().iter().enumerate().take(12) {
             write!(f, "\n{}: {}", self.name(label), self.explained(at))?;
+            if self.empty[at] {
+                write!(f, " {NOTHING}")?;
+            }
         }
         Ok(())
     }

@@ -20,9 +20,10 @@ pub struct Axes {
 impl Axes {
     /// Axes on which equal distances are equal differences.
     pub fn new(x_title: &str, y_title: &str) -> Self {
+        let even = || Scale::Linear(f64::NEG_INFINITY, f64::INFINITY);
         Self {
             titles: [clean(x_title), clean(y_title)],
-            scales: [Scale::Linear(f64::NEG_INFINITY, f64::INFINITY); 2],
+            scales: [even(), even()],
         }
     }
 
@@ -42,7 +43,8 @@ impl Axes {
 }
 
 /// A line for each name through its points (x, y). Where several points share an x, such as runs with
-/// several seeds, each is a dot, and the line goes through their mean.
+/// several seeds, each is a dot, and the line goes through their mean. A ROC curve is another thing: see
+/// [`roc`](super::roc).
 ///
 /// Points that are not finite leave a gap, and so do those that are not positive where the axis is
 /// logarithmic.
@@ -123,7 +125,7 @@ impl Lines {
             }
         });
         let [x_title, y_title] = self.axes.titles.clone();
-        let [x, y] = self.axes.scales;
+        let [x, y] = self.axes.scales.clone();
         let panel = Panel {
             x,
             x_title,

@@ -1,5 +1,5 @@
 //! Figures: learning curves, one quantity against another, many runs side by side, the trials of a search, images
-//! with their labels, the confusion matrix; and what a network is and has learned: its graph, its feature maps and kernels,
+//! with their labels, the confusion matrix, ROC curves; and what a network is and has learned: its graph, its feature maps and kernels,
 //! heat maps, embeddings.
 //!
 //! Each function returns a [`Figure`], which shows itself as the last expression of a notebook
@@ -31,6 +31,7 @@ mod marks;
 mod network;
 mod panel;
 mod picture;
+mod roc;
 mod shades;
 mod strips;
 mod svg;
@@ -46,5 +47,7 @@ pub use layers::{feature_maps, kernels};
 pub use lines::{Axes, lines};
 pub use network::network;
 pub(crate) use picture::Picture;
+pub use roc::roc;
 pub use strips::strips;
+pub(crate) use trials::{Against, of_search};
 pub use trials::{trials, trials_against};

@@ -95,7 +95,10 @@ impl Network {
             let (first, second) = (y + 14, y + 30);
             area.draw_text(&node.name, &text(13, INK), at((left, first)))?;
             area.draw_text(&node.shape, &text(11, INK), at((left, second)))?;
-            for (words, y, color) in [(&node.kind, first, MUTED), (&node.parameters, second, INK)] {
+            for (words, y, color) in [
+                (&node.what(), first, MUTED),
+                (&node.parameters, second, INK),
+            ] {
                 if !words.is_empty() {
                     let end = text(11, color).pos(Pos::new(HPos::Right, VPos::Center));
                     area.draw_text(words, &end, at((right, y)))?;

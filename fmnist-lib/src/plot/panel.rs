@@ -4,10 +4,17 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, Scale};
-use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, centred, text};
+use super::canvas::{Area, Canvas, Drawn, GRID, INK, MUTED, PX, centred, text, width};
 use super::legend::{DOT, dashed, line, thin};
 use super::marks::{self, Mark};
 use crate::support::table::counted;
+
+/// Around the chart and its labels, and right of it.
+const MARGIN: i32 = 8;
+const RIGHT: i32 = 18;
+/// For the labels of y, and of x.
+const LEFT: i32 = 56;
+const BOTTOM: i32 = 42;
 
 pub(super) type Point = (f64, f64);
 
@@ -32,6 +39,10 @@ pub(super) struct Panel {
 }
 
 impl Panel {
+    /// What axes and margins take of the width and of the height, in pixels of the page.
+    pub(super) const BESIDE: i32 = MARGIN + LEFT + RIGHT;
+    pub(super) const BELOW: i32 = 2 * MARGIN + BOTTOM;
+
     fn points(&self) -> impl Iterator<Item = &Point> {
         self.series
             .iter()
@@ -76,16 +87,21 @@ impl Panel {
             return area.draw_text(&words, &centred(text(13, MUTED)), middle);
         }
 
+        let label = text(12, INK);
         let x = self.x.axis(shown.iter().map(|point| point.0));
+        let x = x.fitting(w as i32 - Self::BESIDE * PX, |words| {
+            width(words, &label) + 8 * PX
+        });
         let y = self.y.axis(shown.iter().map(|point| point.1));
+        let y = y.fitting(h as i32 - Self::BELOW * PX, |_| 14 * PX);
         let ticks = (x.len(), y.len());
         let mut chart = ChartBuilder::on(area)
-            .margin_top(8 * PX)
-            .margin_right(18 * PX)
-            .margin_bottom(8 * PX)
-            .margin_left(8 * PX)
-            .set_label_area_size(LabelAreaPosition::Left, 56 * PX)
-            .set_label_area_size(LabelAreaPosition::Bottom, 42 * PX)
+            .margin_top(MARGIN * PX)
+            .margin_right(RIGHT * PX)
+            .margin_bottom(MARGIN * PX)
+            .margin_left(MARGIN * PX)
+            .set_label_area_size(LabelAreaPosition::Left, LEFT * PX)
+            .set_label_area_size(LabelAreaPosition::Bottom, BOTTOM * PX)
             .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
@@ -95,7 +111,7 @@ impl Panel {
             .bold_line_style(GRID.stroke_width(PX as u32))
             .axis_style(MUTED.stroke_width(PX as u32))
             .set_all_tick_mark_size(4 * PX)
-            .label_style(text(12, INK))
+            .label_style(label)
             .axis_desc_style(text(13, INK))
             .x_desc(&self.x_title)
             .y_desc(&self.y_title)

@@ -11,6 +11,7 @@ use super::figure::Content;
 use super::legend::{Item, Legend, Sample};
 use super::panel::{Panel, Point, Series};
 use crate::history::History;
+use crate::support::table::significant;
 
 /// Validation accuracy against the epoch: a line for each run. The runs of each group have one colour, from pale for the
 /// first group, such as those that were stopped after an epoch, to strong for the last. The highest end of a line of
@@ -18,36 +19,52 @@ use crate::history::History;
 ///
 /// [`SearchResults::curves`](crate::SearchResults::curves) draws a search this way.
 pub fn trials(groups: &[(&str, &[&History])]) -> Figure {
-    let groups = groups.iter().map(|(name, runs)| Group {
-        name: clean(name),
-        runs: runs.iter().map(|history| curve(history)).collect(),
+    let groups = groups.iter().map(|(name, runs)| {
+        let runs: Vec<_> = runs.iter().map(|history| (0.0, *history)).collect();
+        (format!("{} ({})", clean(name), runs.len()), runs)
     });
-    Figure(Content::Trials(Trials {
-        x_title: "epoch".to_owned(),
-        against: Against::Epoch,
-        groups: groups.collect(),
-    }))
+    of_search(Against::Epoch, groups.collect())
 }
 
 /// Validation accuracy after the last epoch against a setting: a dot for each run, which stands behind the value of its
 /// setting. The colours of the groups are those of [`trials`]. The axis is logarithmic where the values are positive
-/// and the largest is more than ten times the smallest.
+/// and the largest is more than ten times the smallest. A few values are all named below it, where their names have room.
 ///
 /// [`SearchResults::against`](crate::SearchResults::against) draws a search this way.
 pub fn trials_against(x_title: &str, groups: &[(&str, &[(f64, &History)])]) -> Figure {
-    let last = |(x, history): &(f64, &History)| {
-        let last = curve(history).pop();
-        Vec::from_iter(last.map(|(_, accuracy)| (*x, accuracy)))
-    };
-    let groups = groups.iter().map(|(name, runs)| Group {
-        name: clean(name),
-        runs: runs.iter().map(last).collect(),
+    let groups = groups.iter().map(|(name, runs)| {
+        let legend = format!("{} ({})", clean(name), runs.len());
+        (legend, runs.to_vec())
     });
-    Figure(Content::Trials(Trials {
-        x_title: clean(x_title),
-        against: Against::Setting,
-        groups: groups.collect(),
-    }))
+    of_search(Against::Number(clean(x_title)), groups.collect())
+}
+
+/// What the accuracy is drawn against.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Against {
+    Epoch,
+    /// A setting of this name.
+    Number(String),
+    /// A setting of this name that is one of these words; it is given by their places.
+    Word(String, Vec<String>),
+}
+
+/// For each group its legend, and its runs with their setting.
+pub(crate) fn of_search(against: Against, groups: Vec<(String, Vec<(f64, &History)>)>) -> Figure {
+    let points = |(x, history): (f64, &History)| {
+        let curve = curve(history);
+        let last = curve.last().map(|(_, accuracy)| (x, *accuracy));
+        match against {
+            Against::Epoch => curve,
+            Against::Number(_) | Against::Word(..) => Vec::from_iter(last),
+        }
+    };
+    let groups = groups.into_iter().map(|(legend, runs)| Group {
+        legend,
+        runs: runs.into_iter().map(points).collect(),
+    });
+    let groups = groups.collect();
+    Figure(Content::Trials(Trials { against, groups }))
 }
 
 fn curve(history: &History) -> Vec<Point> {
@@ -61,31 +78,20 @@ fn curve(history: &History) -> Vec<Point> {
 
 #[derive(Clone, Debug)]
 pub(super) struct Trials {
-    x_title: String,
     against: Against,
     /// From pale to strong.
     groups: Vec<Group>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Against {
-    Epoch,
-    Setting,
-}
-
 #[derive(Clone, Debug)]
 struct Group {
-    name: String,
+    legend: String,
     runs: Vec<Vec<Point>>,
 }
 
 const WIDTH: i32 = 800;
 
 impl Group {
-    fn legend(&self) -> String {
-        format!("{} ({})", self.name, self.runs.len())
-    }
-
     /// The highest end of a run.
     fn best(&self) -> Option<Point> {
         let ends = self.runs.iter().filter_map(|run| run.last()).copied();
@@ -109,8 +115,9 @@ impl Trials {
 
     fn legend(&self) -> Legend {
         let items = self.groups.iter().enumerate();
-        let item =
-            |(i, group): (usize, &Group)| Item::new(Sample::Patch(self.shade(i)), group.legend());
+        let item = |(i, group): (usize, &Group)| {
+            Item::new(Sample::Patch(self.shade(i)), group.legend.clone())
+        };
         Legend::new(WIDTH, vec![items.map(item).collect()])
     }
 
@@ -120,13 +127,17 @@ impl Trials {
     }
 
     fn x(&self) -> Scale {
-        let points = self.groups.iter().flat_map(|group| &group.runs).flatten();
-        let low_high = |(low, high): (f64, f64), &(x, _): &Point| (low.min(x), high.max(x));
-        let (low, high) = points.fold((f64::INFINITY, f64::NEG_INFINITY), low_high);
-        match self.against {
+        match &self.against {
             Against::Epoch => Scale::Epochs,
-            Against::Setting if low > 0.0 && high > 10.0 * low => Scale::Log,
-            Against::Setting => Scale::Linear(f64::NEG_INFINITY, f64::INFINITY),
+            Against::Number(_) => Scale::Setting,
+            Against::Word(_, words) => Scale::Words(words.clone()),
+        }
+    }
+
+    fn x_title(&self) -> &str {
+        match &self.against {
+            Against::Epoch => "epoch",
+            Against::Number(title) | Against::Word(title, _) => title,
         }
     }
 
@@ -149,13 +160,14 @@ impl Trials {
         });
         let panel = Panel {
             x: self.x(),
-            x_title: self.x_title.clone(),
+            x_title: self.x_title().to_owned(),
             y: Scale::Linear(0.0, 100.0),
             y_title: "validation accuracy (%)".to_owned(),
             series: series.collect(),
-            empty: match self.against {
+            empty: match &self.against {
                 Against::Epoch => "no epoch was measured on validation images",
-                Against::Setting => "no trial has a number for this setting",
+                Against::Number(_) => "no trial has a number for this setting",
+                Against::Word(..) => "no trial has this setting",
             },
         };
         panel.draw(&bottom)
@@ -165,11 +177,14 @@ impl Trials {
 /// For each group, how many runs it has, and the best of them.
 impl fmt::Display for Trials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "validation accuracy (%) against {}", self.x_title)?;
+        write!(f, "validation accuracy (%) against {}", self.x_title())?;
         for group in &self.groups {
-            write!(f, "\n{}", group.legend())?;
+            write!(f, "\n{}", group.legend)?;
             if let Some((x, accuracy)) = group.best() {
-                let at = crate::support::table::significant(x);
+                let at = match &self.against {
+                    Against::Word(_, words) => words[x as usize].clone(),
+                    Against::Epoch | Against::Number(_) => significant(x),
+                };
                 write!(f, ": highest {accuracy:.1} at {at}")?;
             }
         }

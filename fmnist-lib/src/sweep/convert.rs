@@ -118,6 +118,7 @@ fn convert(old: Old, path: &Path, (train, test): &(String, String), origin: &Ori
         diverged: old.run.diverged.clone(),
         measured: (old.run.diverged.is_none()).then(|| measures(&old.run)),
         flipped: old.flipped.as_ref().map(measures),
+        model: None,
         history: old.run.history,
     };
     let key = Key::new(&record.trial, *seed, &record.settings);

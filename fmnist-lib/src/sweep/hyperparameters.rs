@@ -154,7 +154,7 @@ impl HyperParameters {
 ///     .search(&data, Search::SuccessiveHalving { factor: 3 })?;
 /// println!("{results}"); // the best first, and the epochs that were spent
 /// results.curves().save("trials.png")?;
-/// results.against("learning rate").save("learning-rate.png")?;
+/// results.against("learning rate")?.save("learning-rate.png")?;
 /// # Ok::<(), Error>(())
 /// ```
 ///

@@ -5,6 +5,7 @@ mod convert;
 mod halving;
 mod hyperparameters;
 mod key;
+mod kind;
 mod origin;
 mod planned;
 mod progress;
@@ -12,10 +13,13 @@ mod record;
 mod results;
 mod run;
 mod search;
+mod search_figures;
 mod search_results;
 mod settings;
+mod settle;
 mod stage;
 mod store;
+mod sweep_run;
 mod trial;
 
 use std::path::PathBuf;
@@ -27,13 +31,15 @@ pub use convert::{Conversion, convert_results};
 pub use hyperparameters::{HyperParameters, random_search};
 pub use origin::Origin;
 pub(crate) use progress::Shows;
-pub use results::{SweepResults, SweepRun};
+pub use results::SweepResults;
 pub use search_results::{SearchResults, SearchTrial};
+pub use sweep_run::SweepRun;
 pub use trial::Trial;
 
 use crate::data::{Split, TrainTest};
 use crate::error::{Error, Result};
 use crate::support::interrupt::Interruptible;
+use kind::Kind;
 use planned::Planned;
 use progress::SweepProgress;
 use store::Store;
@@ -145,8 +151,8 @@ impl Sweep {
         Self { test: true, ..self }
     }
 
-    /// Keeps the trained models (safetensors, for [`Model::load`](crate::Model::load)) beside the
-    /// results, under the same name. A finished run whose model was not kept is trained again for it,
+    /// Keeps the trained models beside the results, under the same name (safetensors):
+    /// [`SweepRun::load_model`] and [`SearchResults::best_model`] load them. A finished run whose model was not kept is trained again for it,
     /// unless it diverged.
     pub fn keep_models(self) -> Self {
         Self {
@@ -160,8 +166,8 @@ impl Sweep {
     ///
     /// # Errors
     /// [`Error::Interrupted`] on Ctrl-C or a notebook's Stop: nothing is lost, and calling it again
-    /// goes on. [`Error::Invalid`] when two trials have the same name, or one writes a CSV, which all
-    /// its runs would share; [`Error::Io`] when the folder cannot be used; [`Error::Data`] when a
+    /// goes on. [`Error::Invalid`] when there are no trials, two of them have the same name, or one
+    /// writes a CSV, which all its runs would share; [`Error::Io`] when the folder cannot be used; [`Error::Data`] when a
     /// result in it is damaged, or of the form of an early version; [`Error::Checkpoint`] when there
     /// is a file in the place of a run's checkpoint that is none; otherwise as for
     /// [`fit`](crate::fit).
@@ -173,8 +179,20 @@ impl Sweep {
         let mut store = Store::open(&self.folder)?;
         let mut found: Vec<Option<Vec<SweepRun>>> = vec![None; planned.len()];
         let epochs = planned.iter().map(Planned::epochs).sum();
-        let mut progress = SweepProgress::new(&planned, planned.len(), epochs);
+        let mut progress = SweepProgress::new(&planned, (planned.len(), Kind::Run), epochs);
         let mut done = SweepResults::default();
+        // What lies there comes first, so that one can say how much it is.
+        for (planned, found) in planned.iter().zip(&mut found) {
+            if let Some(record) = planned.look(planned.whole(), &store, &mut progress)? {
+                let runs = planned.runs(&record);
+                done.extend(&runs);
+                *found = Some(runs);
+            }
+            if stop.requested() {
+                return Err(Error::Interrupted);
+            }
+        }
+        progress.tell_found(&self.folder);
         loop {
             let mut elsewhere = 0;
             for (planned, found) in planned.iter().zip(&mut found) {

@@ -99,6 +99,16 @@ impl Sweep {
     }
 
     fn check(&self) -> Result<()> {
+        if self.trials.is_empty() || self.seeds.is_empty() {
+            let what = if self.trials.is_empty() {
+                "trials"
+            } else {
+                "seeds"
+            };
+            return Err(Error::Invalid(format!(
+                "the sweep has no {what}, so that there is nothing to train: give it some by `{what}`"
+            )));
+        }
         for (at, trial) in self.trials.iter().enumerate() {
             if self.trials[..at]
                 .iter()

@@ -3,15 +3,18 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
+use super::kind::Kind;
 use super::planned::Planned;
-use super::results::SweepRun;
 use super::stage::Stage;
+use super::sweep_run::SweepRun;
 use crate::config::Verbose;
 use crate::error::Result;
+use crate::history::measures_text;
 use crate::model::Model;
 use crate::support::display::{Shown, is_live};
 use crate::support::table::escape;
@@ -28,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct SweepProgress {
     place: Place,
     started: Instant,
+    kind: Kind,
     runs_done: usize,
     runs: usize,
     /// Epochs to train, those of runs that are already done left out.
@@ -51,7 +55,7 @@ enum Place {
 
 impl SweepProgress {
     /// Shows what the most talkative of the trials asks for, of so many runs and their epochs.
-    pub(super) fn new(planned: &[Planned<'_>], runs: usize, epochs: usize) -> Self {
+    pub(super) fn new(planned: &[Planned<'_>], (runs, kind): (usize, Kind), epochs: usize) -> Self {
         let asked = |verbose| (planned.iter()).any(|one| one.trial.config.verbose == verbose);
         let place = if !asked(Verbose::Auto) && !asked(Verbose::Lines) {
             Place::Nowhere
@@ -72,6 +76,7 @@ impl SweepProgress {
         Self {
             place,
             started: Instant::now(),
+            kind,
             runs_done: 0,
             runs,
             epochs,
@@ -86,6 +91,24 @@ impl SweepProgress {
     pub(super) fn found(&mut self, stage: Stage) {
         self.epochs -= stage.epochs();
         self.runs_done += 1;
+    }
+
+    /// Says how many runs need not be done. A notebook whose runs are all there shows their table anyway.
+    pub(super) fn tell_found(&self, folder: &Path) {
+        let (found, all) = (self.runs_done, self.runs);
+        if found == 0 || (found == all && matches!(self.place, Place::Notebook { .. })) {
+            return;
+        }
+        let were = if found == 1 { "was" } else { "were" };
+        let rest = match all - found {
+            0 => "nothing is to be trained",
+            _ => "the others are trained",
+        };
+        let of = self.kind.counted(all);
+        self.say(&format!(
+            "{found} of {of} {were} found in {}; {rest}.",
+            folder.display()
+        ));
     }
 
     /// The kept network of a run is measured once more.
@@ -145,7 +168,12 @@ impl SweepProgress {
             (_, Some(diverged), _) => diverged.clone(),
             (Some(validation), ..) => format!("validation {validation}"),
             (None, None, Some(last)) if last.epoch < planned.epochs() => {
-                format!("epoch {}, {}", last.epoch, last.measures())
+                let measures = [("loss", last.val_loss), ("accuracy", last.val_accuracy)];
+                format!(
+                    "epoch {}, validation {}",
+                    last.epoch,
+                    measures_text(&measures)
+                )
             }
             _ => "its loss is not finite".to_owned(),
         };
@@ -153,10 +181,9 @@ impl SweepProgress {
             show_table(table, all);
         } else if !planned.is_silent() {
             self.say(&format!(
-                "{} ({} of {}): {outcome} - {:.0}s",
+                "{} ({}): {outcome} - {:.0}s",
                 self.current.0,
-                self.runs_done,
-                self.runs,
+                self.kind.number(self.runs_done, self.runs),
                 run.history.seconds()
             ));
         }
@@ -195,7 +222,7 @@ impl SweepProgress {
     pub(super) fn conclude(&mut self, results: &dyn Shows) {
         let text = match self.runs_done {
             1 => "The run is done.".to_owned(),
-            runs => format!("All {runs} runs are done."),
+            runs => format!("All {} are done.", self.kind.counted(runs)),
         };
         match &mut self.place {
             Place::Notebook { bar, table } => {
@@ -210,7 +237,8 @@ impl SweepProgress {
     /// `epochs` have been trained.
     fn show(&mut self, epochs: f64, text: &str) {
         let part = epochs / (self.epochs as f64).max(1.0);
-        let text = format!("{} of {} runs done · {text}", self.runs_done, self.runs);
+        let of = self.kind.counted(self.runs);
+        let text = format!("{} of {of} done · {text}", self.runs_done);
         match &mut self.place {
             Place::Notebook { bar, .. } if bar.is_due(PAUSE) => {
                 let html = format!(

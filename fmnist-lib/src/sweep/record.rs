@@ -1,10 +1,12 @@
 //! The file that a run leaves.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::origin::Origin;
-use super::results::SweepRun;
+use super::sweep_run::SweepRun;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::{Evaluation, Predictions, evaluate, predict};
@@ -31,6 +33,9 @@ pub(super) struct Record {
     /// The same network, measured with flips.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) flipped: Option<Measures>,
+    /// Where the network lies, if it was to be kept: not beside a result that is looked at from elsewhere.
+    #[serde(skip)]
+    pub(super) model: Option<PathBuf>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -118,6 +123,7 @@ impl Record {
                 .and_then(|test| test.evaluation.clone()),
             diverged: self.diverged.clone(),
             origin: self.origin.clone(),
+            model: self.model.clone(),
         };
         let mut runs = vec![run(trial.to_owned(), self.measured.as_ref())];
         if wanted.flip {

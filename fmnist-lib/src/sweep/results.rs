@@ -3,39 +3,16 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::origin::Origin;
 use super::progress::Shows;
+use super::sweep_run::{SweepRun, origins};
 use crate::error::Result;
-use crate::evaluate::Evaluation;
 use crate::history::History;
 use crate::plot::{self, Figure};
 use crate::report::Comparison;
 use crate::support::files::write_csv;
 use crate::support::table::{Table, distinct, escape, mean_and_deviation};
-
-/// One trained and measured network.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SweepRun {
-    /// Name of the trial.
-    pub trial: String,
-    /// The seed it was run with.
-    pub seed: u64,
-    /// Values of all its network's weights.
-    pub parameters: usize,
-    /// Its training.
-    pub history: History,
-    /// Its trained network on the validation images; `None` where training diverged, or a search has stopped it.
-    pub validation: Option<Evaluation>,
-    /// The same on the test images, where they were asked for.
-    pub test: Option<Evaluation>,
-    /// Where and how training diverged.
-    pub diverged: Option<String>,
-    /// On which machine, by which version of this library, and when.
-    #[serde(default)]
-    pub origin: Origin,
-}
 
 /// The runs of a [`Sweep`](crate::Sweep); its `Display` is a table with one line per trial, mean ±
 /// standard deviation over the seeds.
@@ -159,19 +136,8 @@ impl SweepResults {
         Table::of(header, self.trials().into_iter().map(row).collect())
     }
 
-    /// Where the runs come from: `15 runs by fmnist-lib 0.1.0, AMD EPYC…`, one line for each machine
-    /// and version.
     fn origins(&self) -> String {
-        let origins: Vec<String> = (self.runs.iter())
-            .map(|run| run.origin.to_string())
-            .collect();
-        let distinct = distinct(origins.iter().map(String::as_str)).into_iter();
-        let lines = distinct.map(|origin| {
-            let count = origins.iter().filter(|other| *other == origin).count();
-            let runs = if count == 1 { "run" } else { "runs" };
-            format!("{count} {runs} by {origin}")
-        });
-        lines.collect::<Vec<_>>().join("\n")
+        origins(&self.runs)
     }
 }
 

@@ -1,7 +1,7 @@
-//! One run of a trial: found, measured or trained.
+//! One run of a trial: measured or trained.
 
 use std::fs::remove_file;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use super::origin::Origin;
 use super::planned::Planned;
 use super::progress::SweepProgress;
 use super::record::{FORMAT, Record};
-use super::results::SweepRun;
 use super::settings::{optimizer, training};
 use super::stage::{Pause, Stage};
-use super::store::{Lock, Store, write};
+use super::store::{Store, write};
+use super::sweep_run::SweepRun;
 use crate::config::{FitConfig, Verbose};
 use crate::data::{Dataset, TrainTest};
 use crate::error::{Error, Result};
@@ -20,91 +20,14 @@ use crate::history::Ended;
 use crate::model::Model;
 use crate::train::{Callback, finish_with, fit_with};
 
-enum Claim {
-    /// Somebody has run it.
-    Done(Box<Record>),
-    /// Somebody is running it.
-    Taken,
-    /// It is ours to run for as long as the lock is held. Without a key it is everybody's.
-    Ours(Option<Lock>),
-}
-
 impl Planned<'_> {
-    /// The run's result, and whether it has been made here and now; nothing while somebody else makes it.
-    pub(super) fn settle(
-        &self,
-        stage: Stage,
-        data: &TrainTest,
-        store: &mut Store,
-        progress: &mut SweepProgress,
-    ) -> Result<Option<(Record, bool)>> {
-        Ok(match self.claim(stage, store)? {
-            Claim::Done(record) => {
-                progress.found(stage);
-                Some((*record, false))
-            }
-            Claim::Taken => None,
-            // The lock is held until the result is written.
-            Claim::Ours(lock) => {
-                let record = self.run(stage, data, store, progress)?;
-                if let Some(lock) = lock {
-                    lock.release();
-                }
-                Some((record, true))
-            }
-        })
-    }
-
-    /// Finds the run's result, or takes the run.
-    fn claim(&self, stage: Stage, store: &mut Store) -> Result<Claim> {
-        if self.without_key.is_some() {
-            return Ok(Claim::Ours(None));
-        }
-        if let Some(record) = self.found(stage, store)? {
-            return Ok(Claim::Done(Box::new(record)));
-        }
-        let Some(lock) = store.lock(&self.key)? else {
-            return Ok(Claim::Taken);
-        };
-        // Whoever held the lock before may have finished just now.
-        store.look()?;
-        Ok(match self.found(stage, store)? {
-            Some(record) => {
-                lock.release();
-                Claim::Done(Box::new(record))
-            }
-            None => Claim::Ours(Some(lock)),
-        })
-    }
-
     /// What the sweep hands out of a result.
     pub(super) fn runs(&self, record: &Record) -> Vec<SweepRun> {
         record.runs(&self.trial.name, self.seed, self.wanted)
     }
 
-    /// What is asked of the run, where somebody has done it.
-    fn found(&self, stage: Stage, store: &Store) -> Result<Option<Record>> {
-        match self.ends(stage) {
-            true => self.complete(store),
-            false => self.stopped(stage.to, store),
-        }
-    }
-
-    /// The run's result, where it holds all that is wanted.
-    fn complete(&self, store: &Store) -> Result<Option<Record>> {
-        let Some((path, record)) = store.find(&self.key)? else {
-            return Ok(None);
-        };
-        let lacks_model = || -> Result<bool> {
-            let wants = self.wanted.model && record.diverged.is_none();
-            Ok(wants && self.kept(&path, &record)?.is_none())
-        };
-        let is_complete = record.missing(self.wanted).is_none() && !lacks_model()?;
-        Ok(is_complete.then_some(record))
-    }
-
     /// Measures what is missing in the run's result, or trains it to the end of `stage`.
-    fn run(
+    pub(super) fn run(
         &self,
         stage: Stage,
         data: &TrainTest,
@@ -126,11 +49,12 @@ impl Planned<'_> {
                 progress.measuring(self, stage, missing.unwrap_or("its network"));
                 record.measure(&model, &validation, self.wanted)?;
                 write(&place, &record)?;
+                record.model = self.wanted.model.then(|| model_beside(&place));
                 return Ok(record);
             }
             progress.again(self, missing);
         }
-        let checkpoint = place.with_extension("safetensors");
+        let checkpoint = model_beside(&place);
         let last = if self.ends(stage) {
             usize::MAX
         } else {
@@ -205,9 +129,10 @@ impl Planned<'_> {
     ) -> Result<Record> {
         let mut record = self.record(self.settings.clone(), &model, diverged)?;
         record.measure(&model, validation, self.wanted)?;
-        let path = place.with_extension("safetensors");
+        let path = model_beside(place);
         if self.wanted.model {
             model.save(&path)?;
+            record.model = (record.diverged.is_none()).then(|| path.clone());
         }
         write(place, &record)?;
         if !self.wanted.model && has_checkpoint {
@@ -234,12 +159,13 @@ impl Planned<'_> {
             diverged,
             measured: None,
             flipped: None,
+            model: None,
         })
     }
 
     /// The trained network of `record`, where it was kept.
-    fn kept(&self, result: &Path, record: &Record) -> Result<Option<Model>> {
-        let path = result.with_extension("safetensors");
+    pub(super) fn kept(&self, result: &Path, record: &Record) -> Result<Option<Model>> {
+        let path = model_beside(result);
         if !path.exists() {
             return Ok(None);
         }
@@ -275,6 +201,11 @@ impl Planned<'_> {
         begun.optimizer = wanted.optimizer.clone();
         Ok(())
     }
+}
+
+/// Where the checkpoint and the network of a run lie whose result is this file.
+pub(super) fn model_beside(result: &Path) -> PathBuf {
+    result.with_extension("safetensors")
 }
 
 fn foreign(path: &Path, problem: &str) -> Error {

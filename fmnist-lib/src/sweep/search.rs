@@ -1,11 +1,14 @@
 //! A search: bad trials are stopped early, good ones go on.
 
+use std::path::Path;
 use std::thread::sleep;
 
 use super::brackets::{Rung, Search};
 use super::halving::{Bracket, Contender, stage};
+use super::kind::Kind;
 use super::planned::Planned;
 use super::progress::SweepProgress;
+use super::record::Record;
 use super::search_results::SearchResults;
 use super::stage::Stage;
 use super::store::Store;
@@ -50,7 +53,11 @@ impl Sweep {
         let rungs = search.brackets(self.trials.len(), self.epochs())?;
         let seeds = planned.len() / self.trials.len().max(1);
         let all = rungs.iter().flatten().map(|rung| rung.trials);
-        let runs = seeds * all.sum::<usize>();
+        let parts = seeds * all.sum::<usize>();
+        let kind = match rungs.iter().all(|rungs| rungs.len() == 1) {
+            true => Kind::Run,
+            false => Kind::Part,
+        };
         let epochs = rungs.iter().map(|rungs| -> usize {
             let trained = (0..rungs.len()).map(|at| rungs[at].trials * stage(rungs, at).epochs());
             trained.sum()
@@ -59,10 +66,10 @@ impl Sweep {
         let place = Workplace {
             data,
             store: Store::open(&self.folder)?,
-            progress: SweepProgress::new(&planned, runs, epochs),
+            progress: SweepProgress::new(&planned, (parts, kind), epochs),
             stop,
         };
-        place.work(self.deal(planned, rungs))
+        place.work(self.deal(planned, rungs), &self.folder)
     }
 
     /// The most epochs of a trial.
@@ -120,13 +127,21 @@ impl Sweep {
     }
 }
 
+/// A way to get the result of a run after a stage; nothing where it is missing.
+type Get = fn(&mut Workplace<'_>, &Planned<'_>, Stage) -> Result<Option<Record>>;
+
 impl Workplace<'_> {
     /// Trains what nobody else trains, in one halving and then in the next, until all are done.
-    fn work(mut self, mut brackets: Vec<Bracket<'_>>) -> Result<SearchResults> {
+    fn work(mut self, mut brackets: Vec<Bracket<'_>>, folder: &Path) -> Result<SearchResults> {
+        // As far as results lie there, so that one can say how many they are.
+        for bracket in &mut brackets {
+            self.climb(bracket, |place, run, stage| place.look(run, stage))?;
+        }
+        self.progress.tell_found(folder);
         loop {
             let mut elsewhere = 0;
             for bracket in &mut brackets {
-                elsewhere += self.climb(bracket)?;
+                elsewhere += self.climb(bracket, |place, run, stage| place.settle(run, stage))?;
             }
             if elsewhere == 0 {
                 break;
@@ -143,10 +158,11 @@ impl Workplace<'_> {
         Ok(results)
     }
 
-    /// Goes on until runs of other processes are missing, or the last rung is done; returns how many are missing.
-    fn climb(&mut self, bracket: &mut Bracket<'_>) -> Result<usize> {
+    /// Goes on until runs are missing, of other processes where `get` trains what nobody else trains, or the last rung is
+    /// done; returns how many are missing.
+    fn climb(&mut self, bracket: &mut Bracket<'_>, get: Get) -> Result<usize> {
         while bracket.rung < bracket.rungs.len() {
-            let elsewhere = self.train_rung(bracket)?;
+            let elsewhere = self.fill_rung(bracket, get)?;
             if elsewhere > 0 {
                 return Ok(elsewhere);
             }
@@ -155,7 +171,23 @@ impl Workplace<'_> {
         Ok(0)
     }
 
-    fn train_rung(&mut self, bracket: &mut Bracket<'_>) -> Result<usize> {
+    fn look(&mut self, planned: &Planned<'_>, stage: Stage) -> Result<Option<Record>> {
+        planned.look(stage, &self.store, &mut self.progress)
+    }
+
+    fn settle(&mut self, planned: &Planned<'_>, stage: Stage) -> Result<Option<Record>> {
+        let (store, progress) = (&mut self.store, &mut self.progress);
+        let settled = planned.settle(stage, self.data, store, progress)?;
+        Ok(settled.map(|(record, is_new)| {
+            if is_new {
+                self.progress
+                    .finished(planned, &planned.runs(&record), None);
+            }
+            record
+        }))
+    }
+
+    fn fill_rung(&mut self, bracket: &mut Bracket<'_>, get: Get) -> Result<usize> {
         let (rung, rungs) = (bracket.rung, &bracket.rungs);
         let mut elsewhere = 0;
         let climbing = bracket.contenders.iter_mut().filter(|one| one.rung == rung);
@@ -168,16 +200,8 @@ impl Workplace<'_> {
                 to: rungs[rung].epochs.min(planned.epochs()),
                 ..stage(rungs, rung)
             };
-            match planned.settle(stage, self.data, &mut self.store, &mut self.progress)? {
-                None => elsewhere += 1,
-                Some((record, is_new)) => {
-                    if is_new {
-                        let runs = planned.runs(&record);
-                        self.progress.finished(planned, &runs, None);
-                    }
-                    *found = Some(record);
-                }
-            }
+            *found = get(self, planned, stage)?;
+            elsewhere += usize::from(found.is_none());
             if self.stop.requested() {
                 return Err(Error::Interrupted);
             }

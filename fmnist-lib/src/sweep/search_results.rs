@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::progress::Shows;
-use super::results::SweepRun;
+use super::sweep_run::{SweepRun, origins};
 use super::trial::Trial;
-use crate::plot::{self, Figure};
+use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::support::table::{Table, counted, distinct, escape, mean, mean_and_deviation};
 
 /// A trial of a [`Sweep::search`](crate::Sweep::search), and how far it went.
@@ -32,6 +33,25 @@ impl SearchTrial {
     /// The validation loss, as [`accuracy`](Self::accuracy).
     pub fn loss(&self) -> f64 {
         mean(&self.losses())
+    }
+
+    /// The trained network of its best seed, the one with the highest validation accuracy.
+    ///
+    /// # Errors
+    /// As for [`SweepRun::load_model`].
+    pub fn best_model(&self) -> Result<Model> {
+        let scores = self.accuracies().into_iter().zip(self.losses());
+        let best = self.runs.iter().zip(scores).min_by(|(_, one), (_, other)| {
+            // `min_by` takes the first of equals.
+            (other.0.total_cmp(&one.0)).then(one.1.total_cmp(&other.1))
+        });
+        match best {
+            Some((run, _)) => run.load_model(),
+            None => Err(Error::Invalid(format!(
+                "trial {:?} has no runs",
+                self.trial.name()
+            ))),
+        }
     }
 
     fn accuracies(&self) -> Vec<f64> {
@@ -61,16 +81,11 @@ impl SearchTrial {
         self.runs.iter().map(measure).collect()
     }
 
-    fn diverged(&self) -> bool {
+    pub(super) fn diverged(&self) -> bool {
         !self.accuracy().is_finite()
     }
 
-    /// What was drawn for `setting`, where that is a number.
-    fn number(&self, setting: &str) -> Option<f64> {
-        self.trial.setting(setting)?.parse().ok()
-    }
-
-    fn fate(&self) -> String {
+    pub(super) fn fate(&self) -> String {
         match (self.diverged(), self.stopped) {
             (true, _) => "diverged".to_owned(),
             (false, true) => format!("stopped after {}", counted(self.epochs, "epoch")),
@@ -109,6 +124,31 @@ impl SearchResults {
         self.trials.first().filter(|trial| !trial.diverged())
     }
 
+    /// The trained network of the best trial, of its best seed: Keras Tuner's `get_best_models()[0]`.
+    ///
+    /// ```no_run
+    /// # use fmnist_lib::*;
+    /// # fn candidate(hp: &mut HyperParameters) -> Result<Trial> {
+    /// #     let rate = hp.log_uniform("learning rate", 1e-4, 1e-1)?;
+    /// #     Ok(Trial::of(one_layer(), FitConfig::default().learning_rate(rate)))
+    /// # }
+    /// # let data = FashionMnist::load()?;
+    /// let results = Sweep::new("results/search")
+    ///     .trials(random_search(27, 42, candidate)?)
+    ///     .keep_models()
+    ///     .search(&data, Search::SuccessiveHalving { factor: 3 })?;
+    /// println!("{}", evaluate(&results.best_model()?, &data.test)?);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the models were not kept ([`Sweep::keep_models`](crate::Sweep::keep_models)), or all trials
+    /// diverged; otherwise as for [`Model::load`].
+    pub fn best_model(&self) -> Result<Model> {
+        let diverged = || Error::Invalid("all trials diverged: there is no best model".into());
+        self.best().ok_or_else(diverged)?.best_model()
+    }
+
     /// Epochs of all runs together.
     pub fn epochs(&self) -> usize {
         let runs = self.trials.iter().flat_map(|trial| &trial.runs);
@@ -121,46 +161,14 @@ impl SearchResults {
         self.trials.iter().map(all).sum()
     }
 
-    /// A figure of validation accuracy against the epoch: [`plot::trials`].
-    pub fn curves(&self) -> Figure {
-        let groups = self.groups(|_, run| Some(&run.history));
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|(name, runs)| (name.as_str(), &runs[..]))
-            .collect();
-        plot::trials(&groups)
-    }
-
-    /// A figure of validation accuracy against a setting that is a number: [`plot::trials_against`].
-    pub fn against(&self, setting: &str) -> Figure {
-        let groups = self.groups(|trial, run| Some((trial.number(setting)?, &run.history)));
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|(name, runs)| (name.as_str(), &runs[..]))
-            .collect();
-        plot::trials_against(setting, &groups)
-    }
-
-    /// What `look` finds of all runs but those that diverged, by how far they went, the shortest first.
-    fn groups<'a, T>(
-        &'a self,
-        look: impl Fn(&'a SearchTrial, &'a SweepRun) -> Option<T>,
-    ) -> Vec<(String, Vec<T>)> {
-        let mut groups: Vec<(String, Vec<T>)> = Vec::new();
-        let trials = self.trials.iter().rev().filter(|trial| !trial.diverged());
-        for trial in trials {
-            let found = trial.runs.iter().filter_map(|run| look(trial, run));
-            match groups.last_mut() {
-                Some((fate, group)) if *fate == trial.fate() => group.extend(found),
-                _ => groups.push((trial.fate(), found.collect())),
-            }
-        }
-        groups
+    /// Names of all that was drawn for the trials.
+    pub(super) fn settings(&self) -> Vec<&str> {
+        let settings = self.trials.iter().flat_map(|found| found.trial.settings());
+        distinct(settings.map(|(name, _)| name.as_str()))
     }
 
     fn table(&self) -> Table {
-        let settings = self.trials.iter().flat_map(|found| found.trial.settings());
-        let settings = distinct(settings.map(|(name, _)| name.as_str()));
+        let settings = self.settings();
         let is_named = |found: &SearchTrial| found.trial.settings().is_empty();
         let named = self.trials.iter().any(is_named);
         let tested =
@@ -170,7 +178,7 @@ impl SearchResults {
         header.extend(&settings);
         header.extend(["epochs", "val loss", "val accuracy"]);
         header.extend(tested.then_some("test accuracy"));
-        header.push("");
+        header.push("status");
         let row = |(at, found): (usize, &SearchTrial)| {
             let figures = |values: Vec<f64>| {
                 let finite = values.into_iter().filter(|value| value.is_finite());
@@ -196,6 +204,10 @@ impl SearchResults {
         Table::of(header, self.trials.iter().enumerate().map(row).collect())
     }
 
+    fn origins(&self) -> String {
+        origins(self.trials.iter().flat_map(|trial| &trial.runs))
+    }
+
     /// `120 epochs; to train all 27 trials to the end takes 729.`
     fn spent(&self) -> String {
         format!(
@@ -213,12 +225,13 @@ impl SearchResults {
 impl Shows for SearchResults {
     fn to_html(&self) -> String {
         let table = self.table().map(escape).to_html();
-        format!("{table}<p><small>{}</small></p>", self.spent())
+        let origins = escape(&self.origins()).replace('\n', "<br>");
+        format!("{table}<p><small>{}<br>{origins}</small></p>", self.spent())
     }
 }
 
 impl fmt::Display for SearchResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.table(), self.spent())
+        write!(f, "{}\n{}\n{}", self.table(), self.spent(), self.origins())
     }
 }

@@ -66,6 +66,7 @@ impl Record {
         }
         self.measured = None;
         self.flipped = None;
+        self.model = None;
         self
     }
 }

@@ -39,7 +39,7 @@ impl Trial {
         Self::new(&name, spec, config)
     }
 
-    /// Trains on no more than `images` images.
+    /// Trains on no more than `images` images. Validation keeps all of its images.
     pub fn images(self, images: usize) -> Self {
         Self {
             images: Some(images),

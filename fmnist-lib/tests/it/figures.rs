@@ -2,8 +2,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use fmnist_lib::candle_core::{DType, Device, Tensor};
 use fmnist_lib::plot::{self, Figure};
 use fmnist_lib::{
-    Block, Conv2d, Dataset, Dense, Flatten, HeatMaps, Model, ModelSpec, PIXELS, SIDE, grad_cam,
-    one_layer, outputs, saliency, two_layer,
+    Activation, Block, Conv2d, Dataset, Dense, Flatten, HeatMaps, Model, ModelSpec, PIXELS, SIDE,
+    grad_cam, one_layer, outputs, saliency, two_layer,
 };
 use roxmltree::{Document, Node};
 
@@ -388,7 +388,7 @@ fn heat_lies_over_the_place_that_it_is_of() {
     let figure = plot::heat_maps(&data, &maps).unwrap();
     assert_eq!(
         figure.to_string(),
-        "heat maps of 2 images\nShirt: why Coat?\nPullover: why Pullover?"
+        "heat maps of 2 images\nShirt: why Coat?\nPullover: why Pullover? nothing speaks for it"
     );
     let svg = is_legible(&figure);
     let expected = [
@@ -396,6 +396,7 @@ fn heat_lies_over_the_place_that_it_is_of() {
         "why Coat?",
         "Pullover",
         "why Pullover?",
+        "nothing speaks for it",
         "0",
         "largest of its map",
     ];
@@ -535,4 +536,98 @@ fn embeddings_of_little_or_nothing() {
         "an embedding of 3 images needs points of the shape (3, 2), not [2, 2]"
     );
     assert!(plot::embedding(&striped(2, 1), &tensor(vec![0.0; 2], (2, 1))).is_err());
+}
+
+/// Every line begins at a box or where another line branches off, and none stops short of what it leads to.
+#[test]
+fn lines_lead_from_box_to_box() {
+    let conv = |name: &str| Block::new().layer(name, Conv2d::new(4).same());
+    let inner = conv("a").add("inner", [conv("b"), Block::new()]);
+    let spec = ModelSpec::new("nested")
+        .layer("first", Conv2d::new(4).same())
+        .add("outer", [inner, conv("c")])
+        .concatenate("again", [conv("d"), conv("e")])
+        .layer("flatten", Flatten)
+        .layer("output", Dense::new(10));
+    let svg = plot::network(&spec).unwrap().to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let boxes: Vec<Field> = of_kind(&document, "rect")
+        .iter()
+        .filter(|it| it.attribute("stroke").is_some())
+        .map(box_field)
+        .collect();
+    let paths = of_kind(&document, "path").into_iter();
+    let lines: Vec<Vec<(f64, f64)>> = paths
+        .filter(|node| node.attribute("stroke").is_some())
+        .flat_map(|node| node.attribute("d").unwrap().split('M').skip(1))
+        .map(|piece| {
+            let pairs = piece
+                .split_whitespace()
+                .map(|it| it.split_once(',').unwrap());
+            pairs
+                .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+                .collect()
+        })
+        .collect();
+    assert!(lines.len() > 12, "{}", lines.len());
+    let on_line = |at: usize, (x, y): (f64, f64)| {
+        let others = lines.iter().enumerate().filter(|(other, _)| *other != at);
+        others.flat_map(|(_, line)| line.windows(2)).any(|ends| {
+            let within =
+                |value: f64, a: f64, b: f64| a.min(b) - 1.0 <= value && value <= a.max(b) + 1.0;
+            within(x, ends[0].0, ends[1].0) && within(y, ends[0].1, ends[1].1)
+        })
+    };
+    let on_box = |(x, y): (f64, f64)| {
+        let touches = |it: &Field| {
+            it[0] <= x && x <= it[2] && ((y - it[1]).abs() < 3.0 || (y - it[3]).abs() < 3.0)
+        };
+        boxes.iter().any(touches)
+    };
+    for (at, line) in lines.iter().enumerate() {
+        for end in [line[0], line[line.len() - 1]] {
+            assert!(on_box(end) || on_line(at, end), "{end:?} of {line:?}");
+        }
+    }
+}
+
+/// Of a layer whose class does not tell, the name that Keras's `show_layer_activations=True` writes.
+#[test]
+fn an_activation_says_which_it_is() {
+    let spec = ModelSpec::new("active")
+        .layer("flatten", Flatten)
+        .layer("one", Activation::Silu)
+        .layer("two", Activation::Relu)
+        .layer("three", Activation::Gelu)
+        .layer("output", Dense::new(10));
+    let told = texts(&is_legible(&plot::network(&spec).unwrap()));
+    for text in ["Activation (silu)", "ReLU", "Activation (gelu)"] {
+        assert!(told.iter().any(|it| it == text), "{text}: {told:?}");
+    }
+    let summary = spec.summary().unwrap();
+    let names: Vec<_> = summary.rows.iter().map(|row| row.activation).collect();
+    assert_eq!(names, [None, Some("silu"), None, Some("gelu"), None]);
+    assert!(summary.to_string().contains("three (Activation: gelu) "));
+}
+
+/// A black picture of each class: around it a light line, and around that a colour that is not as dark.
+#[test]
+fn frames_are_seen_around_black_pictures() {
+    // Three of each class, far from each other: a name stands on one of them at most.
+    let black = Dataset::new(vec![0; 30 * PIXELS], (0..30).map(|at| at % 10).collect()).unwrap();
+    let points = (0..30).flat_map(|at| [(at % 6) as f32, (at / 6) as f32]);
+    let points = Tensor::from_vec(points.collect(), (30, 2), &Device::Cpu).unwrap();
+    let svg = plot::embedding(&black, &points).unwrap().to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let nodes: Vec<_> = document.descendants().filter(Node::is_element).collect();
+    let framed = nodes.windows(3).filter(|it| it[2].has_tag_name("image"));
+    let mut colours = std::collections::BTreeSet::new();
+    for three in framed {
+        let fills = [0, 1].map(|at| three[at].attribute("fill").unwrap());
+        assert_eq!(fills[1], "#ffffff");
+        let brightest = [1, 3, 5].map(|at| u8::from_str_radix(&fills[0][at..at + 2], 16).unwrap());
+        assert!(brightest.into_iter().max().unwrap() >= 100, "{}", fills[0]);
+        colours.insert(fills[0].to_owned());
+    }
+    assert_eq!(colours.len(), 10, "{colours:?}");
 }

@@ -239,17 +239,23 @@ fn top_k_counts_as_keras_does() {
     );
 }
 
-/// `roc_curve(y, p, drop_intermediate=False)` and `roc_auc_score(y, p)` of scikit-learn 1.9 for y and p as below.
+/// Predictions of class 1 with these probabilities, for images of class 0 and 1.
+fn sure(is_own: &[u8], probabilities: &[f32]) -> (Predictions, Dataset) {
+    let row = |p: &f32| [&[1.0 - p, *p][..], &[0.0; 8]].concat();
+    let predictions = Predictions {
+        probabilities: probabilities.iter().map(row).collect(),
+        classes: probabilities.iter().map(|p| u8::from(*p > 0.5)).collect(),
+    };
+    let pixels = vec![0; is_own.len() * 784];
+    (predictions, Dataset::new(pixels, is_own.to_vec()).unwrap())
+}
+
+/// `roc_curve(y, np.float32(p))` and `roc_auc_score(y, p)` of scikit-learn 1.9.1 for y and p as below.
 #[test]
 fn a_roc_curve_is_that_of_scikit_learn() {
     let is_own = [0, 0, 1, 1, 0, 1, 0, 1];
     let probabilities = [0.1, 0.4, 0.35, 0.8, 0.4, 0.4, 0.2, 0.9];
-    let rows = probabilities.map(|p: f32| [&[1.0 - p, p][..], &[0.0; 8]].concat());
-    let predictions = Predictions {
-        probabilities: rows.to_vec(),
-        classes: probabilities.map(|p| u8::from(p > 0.5)).to_vec(),
-    };
-    let data = Dataset::new(vec![0; 8 * 784], is_own.to_vec()).unwrap();
+    let (predictions, data) = sure(&is_own, &probabilities);
     let roc = predictions.roc_curve(&data, 1).unwrap();
     let points = [
         (0.0, 0.0),
@@ -257,10 +263,25 @@ fn a_roc_curve_is_that_of_scikit_learn() {
         (0.0, 0.5),
         (0.5, 0.75),
         (0.5, 1.0),
-        (0.75, 1.0),
         (1.0, 1.0),
     ];
     assert_eq!((roc.points.as_slice(), roc.auc), (&points[..], 0.8125));
+    let thresholds = [f32::INFINITY, 0.9, 0.8, 0.4, 0.35, 0.1].map(f64::from);
+    assert_eq!(roc.thresholds, thresholds);
+
+    let is_own = [1, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0];
+    let probabilities = [
+        0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.7, 0.5, 0.5, 0.3, 0.2, 0.1,
+    ];
+    let (more, of_more) = sure(&is_own, &probabilities);
+    let roc = more.roc_curve(&of_more, 1).unwrap();
+    let wrong = [0.0, 0.0, 1.0, 1.0, 3.0, 4.0, 7.0].map(|count| count / 7.0);
+    let right = [0.0, 0.2, 0.2, 0.8, 0.8, 1.0, 1.0];
+    assert_eq!(roc.points, wrong.into_iter().zip(right).collect::<Vec<_>>());
+    let thresholds = [f32::INFINITY, 0.95, 0.9, 0.75, 0.7, 0.5, 0.1].map(f64::from);
+    assert_eq!(roc.thresholds, thresholds);
+    assert!((roc.auc - 0.814_285_714_285_714_2).abs() < 1e-15);
+
     for (class, problem) in [
         (7, "0 of 8 images are of class 7"),
         (12, "there is no class 12"),

@@ -1,7 +1,9 @@
 //! Figures, read back: the SVG as XML, the PNG as pixels.
 
 use fmnist_lib::plot::{self, Axes, Figure};
-use fmnist_lib::{CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, SIDE};
+use fmnist_lib::{
+    CLASS_NAMES, ConfusionMatrix, Dataset, EpochRecord, History, PIXELS, RocCurve, SIDE,
+};
 use roxmltree::{Document, Node};
 
 const BLUE: &str = "#0072b2";
@@ -731,4 +733,119 @@ fn a_setting_over_decades_lies_on_a_logarithmic_axis() {
             .iter()
             .any(|text| text.contains("no trial has a number"))
     );
+}
+
+/// A curve that stands still in x rises there; nothing is averaged.
+#[test]
+fn a_roc_curve_goes_through_its_points() {
+    let curve = |points: &[(f64, f64)], auc| RocCurve {
+        points: points.to_vec(),
+        thresholds: vec![0.5; points.len()],
+        auc,
+    };
+    let steps = [
+        (0.0, 0.0),
+        (0.0, 0.25),
+        (0.0, 0.5),
+        (0.5, 0.75),
+        (0.5, 1.0),
+        (1.0, 1.0),
+    ];
+    let (one, other) = (curve(&steps, 0.8125), curve(&[(0.0, 0.0), (1.0, 1.0)], 0.5));
+    let figure = plot::roc(&[("shirts", &one), ("guesses", &other)]);
+    let svg = figure.to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let curves = paths(&document, BLUE);
+    let drawn = curves
+        .iter()
+        .find(|path| path.len() == steps.len())
+        .unwrap();
+    // Both axes end at their last tick, and begin with the first point, and are equally long.
+    let ((start_x, start_y), (end_x, end_y)) = (drawn[0], drawn[steps.len() - 1]);
+    assert_eq!((end_x - start_x).round(), (start_y - end_y).round());
+    for ((x, y), (expected_x, expected_y)) in drawn.iter().zip(steps) {
+        let (x, y) = (
+            (x - start_x) / (end_x - start_x),
+            (y - start_y) / (end_y - start_y),
+        );
+        assert!((x - expected_x).abs() < 1e-3 && (y - expected_y).abs() < 1e-3);
+    }
+    let circles = document
+        .descendants()
+        .filter(|it| it.has_tag_name("circle"));
+    assert_eq!(circles.count(), 0, "no dots hide what lies below");
+    for text in [
+        "shirts (AUC 0.812)",
+        "guesses (AUC 0.500)",
+        "chance (AUC 0.500)",
+        "false positive rate",
+        "true positive rate",
+    ] {
+        assert!(texts(&svg).iter().any(|found| found == text), "{text}");
+    }
+    assert!(figure.to_string().ends_with("guesses (AUC 0.500)"));
+    assert!(plot::roc(&[]).to_png().is_ok());
+}
+
+/// The contrast of two colours, as WCAG 2.1 defines it.
+fn contrast(one: &str, other: &str) -> f64 {
+    let luminance = |color: &str| {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            match value <= 0.03928 {
+                true => value / 12.92,
+                false => ((value + 0.055) / 1.055).powf(2.4),
+            }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+/// In row r, so many percent for another class, from white to dark blue.
+#[test]
+fn the_counts_of_a_confusion_matrix_can_be_read_on_every_blue() {
+    let images = (0..1000_usize).map(|i| ((i / 100) as u8, i % 100));
+    let taken = images.map(|(label, i)| {
+        (
+            label,
+            (label + u8::from(i < 5 + 10 * usize::from(label))) % 10,
+        )
+    });
+    let (labels, predicted): (Vec<u8>, Vec<u8>) = taken.unzip();
+    let matrix = ConfusionMatrix::new(&labels, &predicted).unwrap();
+    let svg = plot::confusion(&matrix).to_svg().unwrap();
+    let document = Document::parse(&svg).unwrap();
+    let mut cell = "";
+    let mut counts = 0;
+    for node in document.descendants() {
+        if node.has_tag_name("rect") {
+            cell = node.attribute("fill").unwrap();
+        } else if let Some(number) = node.text().and_then(|it| it.parse::<usize>().ok())
+            && node.has_tag_name("text")
+            && number > 0
+        {
+            let ink = node.attribute("fill").unwrap();
+            assert!(contrast(cell, ink) >= 4.5, "{number}: {ink} on {cell}");
+            counts += 1;
+        }
+    }
+    assert_eq!(counts, 20);
+}
+
+#[test]
+fn a_legend_names_no_more_than_is_drawn() {
+    let whole = history(5, 3, 0.2);
+    let mut bare = whole.clone();
+    for record in &mut bare.epochs {
+        (record.val_loss, record.val_accuracy) = (None, None);
+    }
+    let names = |runs: &[(&str, &History)]| {
+        let texts = texts(&plot::loss_curves(runs).to_svg().unwrap());
+        ["training", "validation", "lowest validation loss"]
+            .map(|name| texts.iter().any(|text| text == name))
+    };
+    assert_eq!(names(&[("bare", &bare)]), [true, false, false]);
+    assert_eq!(names(&[("bare", &bare), ("whole", &whole)]), [true; 3]);
 }

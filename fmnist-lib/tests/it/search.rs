@@ -4,11 +4,12 @@ use std::process::Stdio;
 use std::{env, fs, thread};
 
 use fmnist_lib::{
-    Error, FitConfig, HyperParameters, Result, Schedule, Search, SearchResults, Sweep, SweepRun,
-    TrainTest, Trial, random_search,
+    Error, FitConfig, HyperParameters, Result, Schedule, Search, SearchResults, Split, Sweep,
+    SweepRun, TrainTest, Trial, Verbose, evaluate, random_search,
 };
 use serde_json::Value;
 
+use crate::plots::texts;
 use crate::program;
 use crate::striped;
 use crate::sweep::{config, data, files};
@@ -239,10 +240,14 @@ fn a_trial_that_goes_on_is_the_run_that_was_never_paused() {
         (results.epochs(), results.epochs_of_all()),
         (2 * 21, 2 * 81)
     );
+    let shown = results.to_string();
+    let origin = &results.trials()[0].runs[0].origin;
+    let end =
+        format!("\n42 epochs; to train all 9 trials to the end takes 162.\n18 runs by {origin}");
+    assert!(shown.ends_with(&end), "{shown}");
     assert!(
-        results
-            .to_string()
-            .ends_with("42 epochs; to train all 9 trials to the end takes 162.")
+        shown.lines().next().unwrap().ends_with(" status"),
+        "{shown}"
     );
     assert!(files(folder.path(), ".safetensors").is_empty());
     assert!(files(folder.path(), ".lock").is_empty());
@@ -428,6 +433,23 @@ fn hyperband_trains_each_of_its_trials_as_far_as_it_says() {
         assert_eq!(found.runs[0].test.is_some(), !found.stopped);
     }
     assert_eq!(files(folder.path(), ".safetensors").len(), 3);
+    let (_, validation) = Split::new(0.8, 42).apply(&data().train).unwrap();
+    for found in results.trials() {
+        match found.best_model() {
+            Ok(model) => assert_eq!(
+                Some(evaluate(&model, &validation).unwrap()),
+                found.runs[0].validation
+            ),
+            Err(told) => {
+                assert!(found.stopped, "{told}");
+                assert!(told.to_string().contains("has stopped this run"), "{told}");
+            }
+        }
+    }
+    assert_eq!(
+        evaluate(&results.best_model().unwrap(), &validation).unwrap(),
+        results.best().unwrap().runs[0].validation.clone().unwrap()
+    );
     let again = sweep.search(&data(), hyperband).unwrap();
     assert_eq!(again.to_string(), results.to_string());
 
@@ -495,8 +517,20 @@ fn a_search_that_cannot_work_is_refused_before_its_first_run() {
         .trial(own());
     let results = sweep.search(&data(), Search::Full).unwrap();
     assert_eq!((results.epochs(), results.epochs_of_all()), (7, 7));
-    let nothing = Sweep::new(folder.path()).search(&data(), HALVING);
-    assert!(nothing.is_err() || nothing.unwrap().best().is_none());
+    let nothing = || Sweep::new(folder.path());
+    for told in [
+        nothing().search(&data(), HALVING).unwrap_err(),
+        nothing().search(&data(), Search::Full).unwrap_err(),
+        nothing().run(&data()).unwrap_err(),
+    ] {
+        assert!(told.to_string().contains("has no trials"), "{told}");
+    }
+    let told = nothing()
+        .trial(plain(1))
+        .seeds([])
+        .run(&data())
+        .unwrap_err();
+    assert!(told.to_string().contains("has no seeds"), "{told}");
 }
 
 #[test]
@@ -513,4 +547,103 @@ fn a_long_name_makes_no_file_that_cannot_be() {
     );
     let results = Sweep::new(folder.path()).trial(trial).run(&data()).unwrap();
     assert_eq!(results.trials(), [name]);
+}
+
+/// Three rates close to each other, words, and two seeds.
+#[test]
+fn a_search_is_drawn_against_any_setting_that_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let candidate = |hp: &mut HyperParameters| {
+        let rate = hp.log_uniform("learning rate", 1e-3, 1e-2)?;
+        hp.choice("activation", ["tanh", "relu"])?;
+        Ok(Trial::of(small(), config().epochs(2).learning_rate(rate)))
+    };
+    let results = Sweep::new(folder.path())
+        .seeds([1, 2])
+        .trials(random_search(4, 3, candidate).unwrap())
+        .search(&data(), Search::SuccessiveHalving { factor: 2 })
+        .unwrap();
+    // Two of four go on to the end, each with two seeds.
+    let told = results.curves().to_string();
+    for legend in [
+        "stopped after 1 epoch (2 trials)",
+        "trained to the end (2 trials)",
+    ] {
+        assert!(told.contains(legend), "{told}");
+    }
+    let words = results.against("activation").unwrap();
+    let svg = words.to_svg().unwrap();
+    let texts = texts(&svg);
+    let place = |word: &str| texts.iter().position(|text| text == word);
+    assert!(place("relu") < place("tanh") && place("relu").is_some());
+    let circles = svg.matches("<circle").count();
+    assert!(circles >= 8, "a dot for each run: {circles}");
+    assert!(words.to_string().contains(" at relu") || words.to_string().contains(" at tanh"));
+    results.against("learning rate").unwrap().to_png().unwrap();
+    let refused = results.against("learning_rate").unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "there is no setting \"learning_rate\": the trials have \"learning rate\", \"activation\""
+    );
+    let plain = Trial::of(small(), config());
+    let plain = Sweep::new(folder.path()).trial(plain);
+    let plain = plain.search(&data(), Search::Full).unwrap();
+    let refused = plain.against("filters").unwrap_err().to_string();
+    assert!(refused.contains("these trials have none"), "{refused}");
+}
+
+/// What is found is counted before anything is trained, in all rungs, and the lines go on behind it.
+#[test]
+fn a_search_that_goes_on_says_how_much_it_has_found() {
+    if program::is_running() {
+        let folder = env::var_os("SEARCH_FOLDER").unwrap();
+        let trials = random_search(9, 1, candidate).unwrap();
+        let spoken = |trial: Trial| {
+            let config = trial.config().clone().verbose(Verbose::Lines);
+            Trial::new(trial.name(), trial.spec().clone(), config)
+        };
+        Sweep::new(folder)
+            .trials(trials.into_iter().map(spoken))
+            .search(&data(), HALVING)
+            .unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let said = || {
+        let name = "search::a_search_that_goes_on_says_how_much_it_has_found";
+        let mut command = program::command(name);
+        let output = command
+            .env("SEARCH_FOLDER", folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let first = said();
+    assert!(!first.contains("found in"), "{first}");
+    // Nine, three and one.
+    assert!(
+        first.contains("(part 13 of 13): validation loss: "),
+        "{first}"
+    );
+    assert!(
+        first.contains("(part 9 of 13): epoch 1, validation loss: "),
+        "{first}"
+    );
+    let after_all = said();
+    let found = |parts: &str| format!("{parts} found in {}; ", folder.path().display());
+    let all = found("13 of 13 parts of runs were") + "nothing is to be trained.";
+    assert!(after_all.contains(&all), "{after_all}");
+    // Without the last rung.
+    for file in files(folder.path(), ".json") {
+        let path = folder.path().join(file);
+        let record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if record["settings"]["stopped_after"].is_null() {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    let again = said();
+    let most = found("12 of 13 parts of runs were") + "the others are trained.";
+    assert!(again.contains(&most), "{again}");
+    assert_eq!(again.matches("(part ").count(), 1, "{again}");
 }

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
-    Dense, Error, FitConfig, Flatten, Layer, Model, ModelSpec, Pass, Result, Sweep, SweepResults,
-    TrainTest, Trial, evaluate,
+    Dense, Error, FitConfig, Flatten, Layer, Model, ModelSpec, Pass, Result, Split, Sweep,
+    SweepResults, SweepRun, TrainTest, Trial, evaluate,
 };
 use serde_json::Value;
 
@@ -220,7 +220,11 @@ fn a_kept_network_is_measured_and_not_trained() {
     assert_eq!(flip.run(&other).unwrap(), flipped);
     // Nobody is shown a measure that was not asked for.
     let plain = one(folder.path(), "small").run(&data()).unwrap();
-    assert_eq!(plain, before);
+    let but_for_the_model = SweepRun {
+        model: None,
+        ..before.runs()[0].clone()
+    };
+    assert_eq!(plain.runs(), [but_for_the_model]);
     only(folder.path(), ".json");
 }
 
@@ -240,6 +244,16 @@ fn a_network_that_was_not_kept_is_trained_again_for_what_is_asked() {
     let model = Model::load(only(folder.path(), ".safetensors")).unwrap();
     assert_eq!(model.history(), kept_now.runs()[0].history);
     assert_eq!(kept.run(&data()).unwrap(), kept_now);
+    let loaded = kept_now.runs()[0].load_model().unwrap();
+    assert_eq!(loaded.history(), model.history());
+    let (_, validation) = Split::new(0.8, 42).apply(&data().train).unwrap();
+    let measured = evaluate(&loaded, &validation).unwrap();
+    assert_eq!(Some(measured), kept_now.runs()[0].validation);
+    let told = tested.runs()[0].load_model().unwrap_err().to_string();
+    assert!(
+        told.contains("small, seed 42") && told.contains("keep_models()"),
+        "{told}"
+    );
     only(folder.path(), ".json");
 }
 

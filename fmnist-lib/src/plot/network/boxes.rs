@@ -9,7 +9,8 @@ use crate::plot::canvas::{BLUE, INK, PX, VERMILLION, clean, color, text, width};
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) name: String,
-    pub(super) kind: String,
+    kind: String,
+    activation: Option<String>,
     pub(super) shape: String,
     pub(super) parameters: String,
 }
@@ -20,6 +21,7 @@ impl Node {
         Self {
             name: clean(name),
             kind: clean(kind),
+            activation: None,
             shape: sides.join(" × "),
             parameters: if count == 0 {
                 String::new()
@@ -29,12 +31,28 @@ impl Node {
         }
     }
 
+    /// The same with the name of its activation, as Keras's `show_layer_activations=True` has it.
+    pub(super) fn with(self, activation: Option<&str>) -> Self {
+        Self {
+            activation: activation.map(str::to_owned),
+            ..self
+        }
+    }
+
+    /// What stands in the upper right corner.
+    pub(super) fn what(&self) -> String {
+        match &self.activation {
+            Some(activation) => format!("{} ({activation})", self.kind),
+            None => self.kind.clone(),
+        }
+    }
+
     /// Width of its box, in pixels of the page.
     pub(super) fn width(&self) -> i32 {
         let line = |size: [i32; 2], [left, right]: [&str; 2]| {
             width(left, &text(size[0], INK)) + width(right, &text(size[1], INK)) + 22 * PX
         };
-        let name = line([13, 11], [&self.name, &self.kind]);
+        let name = line([13, 11], [&self.name, &self.what()]);
         name.max(line([11, 11], [&self.shape, &self.parameters])) / PX + 20
     }
 

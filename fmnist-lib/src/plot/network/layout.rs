@@ -57,7 +57,9 @@ struct Layout<'a> {
 impl Layout<'_> {
     fn node(&self, name: &str, full: &str) -> Node {
         match self.rows.get(full) {
-            Some(row) => Node::new(name, &row.kind, &row.output_shape, row.parameters),
+            Some(row) => {
+                Node::new(name, &row.kind, &row.output_shape, row.parameters).with(row.activation)
+            }
             None => Node::new(name, "", &[], 0),
         }
     }
@@ -125,7 +127,13 @@ impl Layout<'_> {
 
     /// Places the layers of a block on the line `x`, from `y` downwards; returns where it ends.
     fn block(&mut self, block: &Block, prefix: &str, x: i32, y: i32) -> i32 {
+        let mut before: Option<&Part> = None;
         block.parts.iter().fold(y, |y, part| {
+            // The line comes out of the last box, through the field around it.
+            let inside = before.replace(part).map_or(0, below);
+            if inside > 0 {
+                self.drawing.lines.push(vec![(x, y - inside), (x, y)]);
+            }
             let full = format!("{prefix}{}", part.name());
             let node = self.node(part.name(), &full);
             match part {
@@ -151,15 +159,18 @@ impl Layout<'_> {
             .map(|(branch, place)| self.block(branch, &prefix, x + place, split))
             .collect();
         let join = ends.iter().copied().max().unwrap_or(split) + GAP;
-        for (end, place) in ends.iter().zip(&places) {
+        for ((end, place), branch) in ends.iter().zip(&places).zip(&it.branches) {
+            let inside = branch.parts.last().map_or(0, below);
             if *place != 0 {
                 self.drawing
                     .lines
                     .push(vec![(x, split), (x + place, split)]);
             }
-            self.drawing
-                .lines
-                .push(vec![(x + place, *end), (x + place, join), (x, join)]);
+            self.drawing.lines.push(vec![
+                (x + place, end - inside),
+                (x + place, join),
+                (x, join),
+            ]);
         }
         self.drawing.lines.push(vec![(x, y), (x, split)]);
         self.drawing.lines.push(vec![(x, join), (x, join + GAP)]);
@@ -174,6 +185,14 @@ impl Layout<'_> {
             .nodes
             .push((x - self.drawing.width / 2, y, node));
         y + HEIGHT
+    }
+}
+
+/// How much of a part lies below its last box.
+fn below(part: &Part) -> i32 {
+    match part {
+        Part::Layer(_) => 0,
+        Part::Branches(_) => PADDING,
     }
 }
 
