@@ -147,7 +147,7 @@ impl Sliding {
             let most = sizes[0].max(sizes[1]);
             if most > MOST {
                 return Err(Error::Invalid(format!(
-                    "the {setting} of {layer} is {most}; at most {MOST} can be"
+                    "the {setting} of {layer} is {most}, which is too large (at most {MOST})"
                 )));
             }
         }
