@@ -1,9 +1,11 @@
 //! Keras's files: `.keras`, `.weights.h5`, and the `.h5` of Keras 2.
 
 mod archive;
+mod dominators;
 mod functions;
 mod graph;
 mod layers;
+mod order;
 mod read;
 mod settings;
 mod weights;
@@ -44,7 +46,7 @@ impl Model {
     /// | `Rescaling`, `Softmax` | the first behind the input; the last layer |
     ///
     /// What only training needs (optimiser, loss, regularisers, constraints, initialisers that this crate does not have) is
-    /// not read. A normalisation without `scale` or `center` gets a `gamma` of ones or a `beta` of zeros, which learn here.
+    /// not read. Mixed precision is computed in `float32`. A normalisation without `scale` or `center` gets a `gamma` of ones or a `beta` of zeros, which learn here.
     ///
     /// ```no_run
     /// use fmnist_lib::*;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::dominators::dominators;
 use super::graph::{Node, output};
 use super::settings::{Settings, activates_by_softmax, is_softmax, layer};
 use crate::data::Scaling;
@@ -108,37 +109,6 @@ fn input_shape<'a>(config: &'a Value, first: &'a Node) -> Option<&'a Value> {
         .iter()
         .find_map(|key| first.config.get(*key));
     settings.or(config["config"].get("build_input_shape"))
-}
-
-/// For each node, the nearest that all ways from the input to it go through; itself left aside.
-fn dominators(nodes: &[Node]) -> Vec<Option<usize>> {
-    let mut dominators: Vec<Option<usize>> = Vec::with_capacity(nodes.len());
-    for node in nodes {
-        let common = node
-            .inputs
-            .iter()
-            .copied()
-            .map(Some)
-            .reduce(|one, other| meeting(&dominators, one, other));
-        dominators.push(common.flatten());
-    }
-    dominators
-}
-
-/// Where the ways back from two nodes to the input meet. A node stands behind those that it reads.
-fn meeting(
-    dominators: &[Option<usize>],
-    one: Option<usize>,
-    other: Option<usize>,
-) -> Option<usize> {
-    let (mut one, mut other) = (one?, other?);
-    while one != other {
-        match one > other {
-            true => one = dominators[one]?,
-            false => other = dominators[other]?,
-        }
-    }
-    Some(one)
 }
 
 /// How deep branches may lie within branches. A file of ours holds fewer, too.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::graph::{INPUT, Node, OwnLayer, in_order_of_keras};
+use super::graph::{INPUT, Node, OwnLayer};
 use super::layers;
+use super::order::in_order_of_keras;
 use crate::error::{Error, Result};
 use crate::model::{Model, ModelSpec};
 use crate::plan::Source;
