@@ -44,7 +44,7 @@ impl Axes {
 
 /// A line for each name through its points (x, y). Where several points share an x, such as runs with
 /// several seeds, each is a dot, and the line goes through their mean. A ROC curve is another thing: see
-/// [`roc`](super::roc).
+/// [`roc`](super::roc()).
 ///
 /// Points that are not finite leave a gap, and so do those that are not positive where the axis is
 /// logarithmic.
