@@ -65,9 +65,7 @@ class Cells:
     def requested(self, idents, message):
         if message["header"]["msg_type"] == "kernel_info_request" and self.running and self.info:
             # A page that is loaded anew asks this first, and has no Stop button until it is answered.
-            self.answer(idents, message, "kernel_info_reply", self.info)
-            self.publish("status", {"execution_state": "busy"}, self.running.header)
-            return
+            return self.answer(idents, message, "kernel_info_reply", self.info)
         if unanswered := questions.UNANSWERED.get(message["header"]["msg_type"]):
             return self.answer(idents, message, *unanswered)
         self.waiting.append((idents, message))
@@ -85,6 +83,8 @@ class Cells:
         self.publish("status", {"execution_state": "busy"}, header)
         self.relay.reply(self.relay.session.msg(kind, content, header), idents)
         self.publish("status", {"execution_state": "idle"}, header)
+        if self.running:  # which a page is to show
+            self.publish("status", {"execution_state": "busy"}, self.running.header)
 
     def next(self):
         while self.waiting and not self.running:

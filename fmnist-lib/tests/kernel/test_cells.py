@@ -1,9 +1,11 @@
 """What cells print, show, ask and define, in a real kernel: inputs that users of notebooks stumble over."""
 
+import contextlib
 import tempfile
 import time
 import unittest
 from pathlib import Path
+from queue import Empty
 
 from kernel import Kernel
 
@@ -164,6 +166,21 @@ class TestReload(KernelTest):
             kinds = [kind for _, kind, _ in result.messages]
             self.assertEqual(result.messages[kinds.index("clear_output")][2], {"wait": False})
             self.assertEqual(result.stdout, "true\n")
+
+    def test_a_question_leaves_the_cell_running_that_runs(self):
+        """By the last state that was told, a page shows whether there is something to stop."""
+        running = self.kernel.send("std::thread::sleep(std::time::Duration::from_secs(4));")
+        self.kernel.wait(running, until=lambda result: any(kind == "execute_input" for _, kind, _ in result.messages))
+        client, states = self.kernel.client, []
+        for kind in ("kernel_info_request", "comm_info_request", "history_request"):
+            client.shell_channel.send(client.session.msg(kind, {}))
+            client.get_shell_msg(timeout=60)
+            with contextlib.suppress(Empty):
+                while True:
+                    message = client.get_iopub_msg(timeout=0.3)
+                    states += [message["content"]["execution_state"]] if message["msg_type"] == "status" else []
+            self.assertEqual(states[-1], "busy", kind)
+        self.kernel.wait(running, until=lambda result: result.status)
 
     def test_impatience_loses_nothing(self):
         running = self.kernel.send(self.FIT)
