@@ -96,17 +96,12 @@ impl ModelSpec {
     }
 }
 
-/// Keras's name of an activation, where the class of its layer does not tell it.
+/// The name of an activation, where the class of its layer does not tell it.
 fn name_of(activation: Activation) -> Option<&'static str> {
-    Some(match activation {
-        Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu => return None,
-        Activation::Linear => "linear",
-        Activation::Selu => "selu",
-        Activation::Gelu => "gelu",
-        Activation::Silu => "silu",
-        Activation::Sigmoid => "sigmoid",
-        Activation::Tanh => "tanh",
-    })
+    match activation {
+        Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu => None,
+        other => other.name(),
+    }
 }
 
 /// Keras's columns: name and class (of an `Activation`, which one), output shape, number of parameters and, for networks with branches,

@@ -40,7 +40,32 @@ pub enum Activation {
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
 
+/// The activations that have no number of their own, by Keras's names, the usual one first.
+const NAMES: [(&str, Activation); 9] = [
+    ("linear", Activation::Linear),
+    ("relu", Activation::Relu),
+    ("elu", Activation::Elu),
+    ("selu", Activation::Selu),
+    ("gelu", Activation::Gelu),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("sigmoid", Activation::Sigmoid),
+    ("tanh", Activation::Tanh),
+];
+
 impl Activation {
+    /// Keras's name; none for a leaky ReLU, whose slope a name does not tell.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        let found = NAMES.iter().find(|(_, other)| *other == self);
+        found.map(|(name, _)| *name)
+    }
+
+    /// The activation that Keras calls so.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let found = NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, activation)| *activation)
+    }
+
     /// By Candle's operations.
     pub(super) fn apply(self, x: Tensor) -> Result<Tensor> {
         Ok(match self {

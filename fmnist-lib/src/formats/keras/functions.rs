@@ -4,27 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::nn::{Activation, Init};
 
-/// The activations that have no number of their own.
-const ACTIVATIONS: [(&str, Activation); 9] = [
-    ("linear", Activation::Linear),
-    ("relu", Activation::Relu),
-    ("elu", Activation::Elu),
-    ("selu", Activation::Selu),
-    ("gelu", Activation::Gelu),
-    ("silu", Activation::Silu),
-    ("swish", Activation::Silu),
-    ("sigmoid", Activation::Sigmoid),
-    ("tanh", Activation::Tanh),
-];
-
 /// Keras's `leaky_relu` without a number.
 const SLOPE: f64 = 0.2;
-
-/// The name of an activation; none for a leaky ReLU, whose slope a name does not tell.
-pub(super) fn activation_name(activation: Activation) -> Option<&'static str> {
-    let found = ACTIVATIONS.iter().find(|(_, other)| *other == activation);
-    found.map(|(name, _)| *name)
-}
 
 /// The value of a layer's setting `activation`.
 pub(super) fn write_activation(activation: Activation) -> Value {
@@ -34,7 +15,7 @@ pub(super) fn write_activation(activation: Activation) -> Value {
             "LeakyReLU",
             json!({ "negative_slope": negative_slope }),
         ),
-        other => json!(activation_name(other)),
+        other => json!(other.name()),
     }
 }
 
@@ -47,12 +28,11 @@ pub(super) fn read_activation(value: Option<&Value>) -> Result<Activation, Strin
     // A function is written by its name, or as an object whose settings are its name.
     let name = value.as_str().or(value["config"].as_str());
     if let Some(name) = name {
-        let known = ACTIVATIONS.iter().find(|(known, _)| *known == name);
         return match name {
             "leaky_relu" => Ok(Activation::LeakyRelu {
                 negative_slope: SLOPE,
             }),
-            _ => known.map(|(_, activation)| *activation).ok_or_else(|| {
+            _ => Activation::of_name(name).ok_or_else(|| {
                 format!("this crate does not have the activation {name} at this place")
             }),
         };

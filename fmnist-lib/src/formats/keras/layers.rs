@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::functions::{activation_name, write_activation, write_initializer};
+use super::functions::{write_activation, write_initializer};
 use crate::error::{Error, Result};
 use crate::nn::{Activation, AnyLayer, Merge, Operation, Pair, Sliding};
 
@@ -120,7 +120,7 @@ pub(super) fn write(
 }
 
 fn activation_layer(activation: Activation, suffix: &'static str, shape: &[usize]) -> Written {
-    let (class, config) = match (activation, activation_name(activation)) {
+    let (class, config) = match (activation, activation.name()) {
         (Activation::Relu, _) => ("ReLU", json!({})),
         (Activation::Elu, _) => ("ELU", json!({})),
         (Activation::LeakyRelu { negative_slope }, _) => {
