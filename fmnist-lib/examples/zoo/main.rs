@@ -22,12 +22,18 @@ struct Options {
     /// Training images, of the 48,000.
     #[arg(long, default_value_t = usize::MAX)]
     images: usize,
+    /// Images of a batch; by default as many as each recipe has.
+    #[arg(long)]
+    batch_size: Option<usize>,
     /// Decides the initial weights, the split, the order of the images and what dropout drops.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Prints the layers of each network and trains nothing.
     #[arg(long)]
     summary: bool,
+    /// Prints what a training step costs, stage by stage, and trains nothing.
+    #[arg(long)]
+    profile: bool,
 }
 
 fn main() -> Result<()> {
@@ -57,15 +63,26 @@ fn main() -> Result<()> {
     let data = FashionMnist::load()?;
     let (train, validation) = Split::new(0.8, options.seed).apply(&data.train)?;
     let train = train.take(options.images.min(train.len()));
+    let batch_size =
+        |recipe: &networks::Recipe| options.batch_size.unwrap_or(recipe.config.batch_size);
+    if options.profile {
+        for recipe in &recipes {
+            let model = recipe.spec.build(options.seed)?;
+            println!("{}\n", model.profile(&train.take(batch_size(recipe)))?);
+        }
+        return Ok(());
+    }
     println!("network             parameters  epochs  images/s  test accuracy  from");
     for recipe in recipes {
         let mut model = recipe.spec.build(options.seed)?;
         let epochs = options.epochs.unwrap_or(recipe.config.epochs);
+        let batch_size = batch_size(&recipe);
         let recipe_loss = recipe.config.loss.clone();
         let config = recipe
             .config
             .seed(options.seed)
             .epochs(epochs)
+            .batch_size(batch_size)
             .verbose(Verbose::Silent);
         let run = fit(&mut model, &train, &validation, config)?;
         if run.ended == Ended::Interrupted {

@@ -4,15 +4,52 @@ use super::forward::input_tiles;
 use super::tiles::{Tiles, Work};
 use super::transform::{Transform, both_axes, with_transform};
 use super::window::{Window, points};
-use super::{Conv, weights};
-use crate::gemm::{Product, Strided};
+use super::{Conv, products, weights};
 use crate::operands::Backward;
-use crate::scratch;
 use crate::simd::{Isa, LANES, Simd, kernel};
+use crate::{images_per_task, scratch, sum_in_order};
+use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
+/// A batch, by the transformed weights: fills `dx` where there is one.
+pub(super) fn batch(
+    isa: Isa,
+    conv: Conv,
+    operands: Backward<'_>,
+    dx: Option<&mut [MaybeUninit<f32>]>,
+    [dweights, dbias]: [&mut Vec<f32>; 2],
+) {
+    let n = operands.x.len() / conv.input_len();
+    let images = images_per_task(n);
+    let (input, output) = (images * conv.input_len(), images * conv.output_len());
+    let dx = dx.into_iter().flat_map(|dx| dx.chunks_mut(input));
+    let mut dx: Vec<_> = dx.map(Some).collect();
+    dx.resize_with(n.div_ceil(images), || None);
+    let x = operands.x.par_chunks(input);
+    let tasks = x
+        .zip(operands.y.par_chunks(output))
+        .zip(operands.dy.par_chunks(output));
+    let sums = tasks.zip(dx).enumerate().map(|(i, (((x, y), dy), dx))| {
+        let pixels = conv.output_len() / conv.outputs;
+        let (first, count) = (i * images * pixels, y.len() / conv.outputs);
+        let operands = Backward {
+            x,
+            y,
+            dy,
+            activation: operands.activation.pixels(first, count, conv.outputs),
+            ..operands
+        };
+        task(isa, conv, operands, dx)
+    });
+    let partial: Vec<_> = sums.collect();
+    dweights.clear();
+    dweights.resize(conv.weights_len() + conv.outputs, 0.0);
+    sum_in_order(&partial, dweights);
+    *dbias = dweights.split_off(conv.weights_len());
+}
+
 /// Some images, by the transformed weights: fills `dx`, returns the gradients of weights and bias.
-pub(super) fn task(
+fn task(
     isa: Isa,
     conv: Conv,
     operands: Backward<'_>,
@@ -22,7 +59,7 @@ pub(super) fn task(
     let pixels = rows * columns;
     let together = conv.images_together();
     let most = Tiles::new(&conv, together);
-    let sums = most.algorithm.points() * conv.inputs * most.output_row;
+    let sums = most.algorithm.points() * weights::gradient_point(&conv);
     let mut gradients = vec![0.0; conv.weights_len() + conv.outputs];
     let (dweights, dbias) = gradients.split_at_mut(conv.weights_len());
     scratch::with(sums + most.len(), |work| {
@@ -49,7 +86,8 @@ pub(super) fn task(
             let dx = dx.as_deref_mut().map(|dx| &mut dx[input]);
             chunk(isa, conv, operands, work, sums, dx);
         }
-        weights::gradient(isa, conv, du, dweights);
+        let taps = dweights.chunks_exact_mut(conv.inputs * conv.outputs);
+        weights::gradient(isa, conv, du, 0, &mut taps.collect::<Vec<_>>());
     });
     gradients
 }
@@ -80,62 +118,58 @@ fn chunk_body<S: Simd>(
 ) {
     let (x, u) = (operands.x, operands.weights);
     let tiles = Tiles::new(&conv, x.len() / conv.input_len());
-    let panels = weights::backward_panels(S::PANEL, &conv);
     let points = tiles.algorithm.points();
-    assert!(dx.is_none() || u.len() == points * panels.len);
-    assert!(du.len() == points * conv.inputs * tiles.output_row);
+    assert!(du.len() == points * weights::gradient_point(&conv));
     with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
     with_transform!(
         tiles.algorithm,
         output_gradient_tiles(s, conv, tiles, operands, m, dbias)
     );
-    for point in 0..points {
-        let v = v.as_mut_ptr().wrapping_add(point * tiles.input_point());
-        let m = m.as_ptr().wrapping_add(point * tiles.output_point());
-        let weights = Product {
-            m: conv.inputs,
-            k: tiles.count,
-            n: conv.outputs,
-            a: Strided {
-                a: v,
-                row: 1,
-                step: tiles.input_row,
-            },
-            b: m,
-            b_row: tiles.output_row,
-            b_panel: S::PANEL,
-            c: du
-                .as_mut_ptr()
-                .wrapping_add(point * conv.inputs * tiles.output_row),
-            c_row: tiles.output_row,
-            accumulate: true,
-        };
-        // SAFETY: the point's matrices of v, m and du, whose lengths were checked.
-        unsafe { weights.run(s) };
+    let du = du.chunks_exact_mut(weights::gradient_point(&conv));
+    for (point, ((v, m), du)) in tiles.points_of(v, m).zip(du).enumerate() {
+        products::weights_gradient(s, &conv, &tiles, v, m, du);
         if dx.is_some() {
-            let input = Product {
-                m: tiles.count,
-                k: conv.outputs,
-                n: conv.inputs,
-                a: Strided {
-                    a: m,
-                    row: tiles.output_row,
-                    step: 1,
-                },
-                b: u.as_ptr().wrapping_add(point * panels.len),
-                b_row: panels.row,
-                b_panel: panels.panel,
-                c: v,
-                c_row: tiles.input_row,
-                accumulate: false,
-            };
-            // SAFETY: the point's matrices of m, u and v; the input's tiles in v have served.
-            unsafe { input.run(s) };
+            // The input's tiles have served.
+            products::input_gradient(s, &conv, &tiles, (u, point), m, v);
         }
     }
     if let Some(dx) = dx {
         with_transform!(tiles.algorithm, input_gradient_tiles(s, conv, tiles, v, dx));
     }
+}
+
+kernel! {
+    /// The tiles of the output's gradient of some images, and, added to `dbias`, the bias's.
+    pub(super) fn transform => transform_body(
+        conv: Conv, tiles: Tiles, operands: Backward<'_>, m: &mut [f32], dbias: &mut [f32],
+    )
+}
+
+#[inline(always)]
+fn transform_body<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    operands: Backward<'_>,
+    m: &mut [f32],
+    dbias: &mut [f32],
+) {
+    with_transform!(
+        tiles.algorithm,
+        output_gradient_tiles(s, conv, tiles, operands, m, dbias)
+    );
+}
+
+kernel! {
+    /// The gradient of the input of some images, from their products.
+    pub(super) fn inputs => inputs_body(
+        conv: Conv, tiles: Tiles, v: &[f32], dx: &mut [MaybeUninit<f32>],
+    )
+}
+
+#[inline(always)]
+fn inputs_body<S: Simd>(s: S, conv: Conv, tiles: Tiles, v: &[f32], dx: &mut [MaybeUninit<f32>]) {
+    with_transform!(tiles.algorithm, input_gradient_tiles(s, conv, tiles, v, dx));
 }
 
 /// Undoes the activation, sums the bias's gradient, transforms all tiles of the output's gradient.

@@ -3,15 +3,37 @@
 use super::tiles::{Tiles, Work};
 use super::transform::{Transform, both_axes, with_transform};
 use super::window::{Window, points};
-use super::{Conv, weights};
-use crate::gemm::{Product, Strided};
+use super::{Conv, products};
 use crate::operands::Forward;
-use crate::simd::{LANES, Simd, kernel};
+use crate::scratch;
+use crate::simd::{Isa, LANES, Simd, kernel};
+use rayon::prelude::*;
 use std::mem::MaybeUninit;
+
+/// A batch, by the transformed weights.
+pub(super) fn batch(isa: Isa, conv: Conv, operands: Forward<'_>, y: &mut [MaybeUninit<f32>]) {
+    let together = conv.images_together();
+    let pixels = conv.output_len() / conv.outputs;
+    let tasks = operands.x.par_chunks(together * conv.input_len());
+    let tasks = tasks.zip(y.par_chunks_mut(together * conv.output_len()));
+    tasks.enumerate().for_each(|(i, (x, y))| {
+        let images = x.len() / conv.input_len();
+        let (first, count) = (i * together * pixels, images * pixels);
+        let operands = Forward {
+            x,
+            activation: operands.activation.pixels(first, count, conv.outputs),
+            ..operands
+        };
+        let tiles = Tiles::new(&conv, images);
+        scratch::with(tiles.len(), |work| {
+            chunk(isa, conv, operands, Work::new(&tiles, work), y);
+        });
+    });
+}
 
 kernel! {
     /// Some images, by the transformed weights.
-    pub(super) fn chunk => chunk_body(
+    fn chunk => chunk_body(
         conv: Conv, operands: Forward<'_>, work: Work<'_>, y: &mut [MaybeUninit<f32>],
     )
 }
@@ -25,32 +47,43 @@ fn chunk_body<S: Simd>(
     y: &mut [MaybeUninit<f32>],
 ) {
     let (x, u) = (operands.x, operands.weights);
-    let images = x.len() / conv.input_len();
-    let tiles = Tiles::new(&conv, images);
-    let panels = weights::forward_panels(S::PANEL, &conv);
-    let points = tiles.algorithm.points();
-    assert!(u.len() == points * panels.len && m.len() == tiles.output_len());
+    let tiles = Tiles::new(&conv, x.len() / conv.input_len());
     with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
-    for point in 0..points {
-        let product = Product {
-            m: tiles.count,
-            k: conv.inputs,
-            n: conv.outputs,
-            a: Strided {
-                a: v.as_ptr().wrapping_add(point * tiles.input_point()),
-                row: tiles.input_row,
-                step: 1,
-            },
-            b: u.as_ptr().wrapping_add(point * panels.len),
-            b_row: panels.row,
-            b_panel: panels.panel,
-            c: m.as_mut_ptr().wrapping_add(point * tiles.output_point()),
-            c_row: tiles.output_row,
-            accumulate: false,
-        };
-        // SAFETY: the point's matrices of v, u and m, whose lengths were checked.
-        unsafe { product.run(s) };
+    for (point, (v, m)) in tiles.points_of(v, m).enumerate() {
+        products::forward(s, &conv, &tiles, (u, point), v, m);
     }
+    with_transform!(
+        tiles.algorithm,
+        output_tiles(s, conv, tiles, m, operands, y)
+    );
+}
+
+kernel! {
+    /// The tiles of the input of some images.
+    pub(super) fn transform => transform_body(conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32])
+}
+
+#[inline(always)]
+fn transform_body<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32]) {
+    with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
+}
+
+kernel! {
+    /// The outputs of some images, from their products.
+    pub(super) fn outputs => outputs_body(
+        conv: Conv, tiles: Tiles, m: &[f32], operands: Forward<'_>, y: &mut [MaybeUninit<f32>],
+    )
+}
+
+#[inline(always)]
+fn outputs_body<S: Simd>(
+    s: S,
+    conv: Conv,
+    tiles: Tiles,
+    m: &[f32],
+    operands: Forward<'_>,
+    y: &mut [MaybeUninit<f32>],
+) {
     with_transform!(
         tiles.algorithm,
         output_tiles(s, conv, tiles, m, operands, y)
@@ -103,7 +136,8 @@ fn output_tiles<S, T, const N: usize, const M: usize, const R: usize>(
     let width = conv.output_size().1;
     let blocks = conv.outputs.div_ceil(LANES);
     let images = tiles.count / (tiles.down * tiles.across);
-    assert!(y.len() == images * conv.output_len() && bias.len() == conv.outputs);
+    assert!(m.len() == tiles.output_len() && bias.len() == conv.outputs);
+    assert!(y.len() == images * conv.output_len());
     for tile in 0..tiles.count {
         for block in 0..blocks {
             let first = block * LANES;

@@ -11,6 +11,8 @@
 
 mod backward;
 mod forward;
+mod products;
+mod staged;
 mod tiles;
 mod transform;
 mod weights;
@@ -19,11 +21,11 @@ mod window;
 use super::operands::{Backward, Forward};
 use super::output::{Gradients, refill};
 use super::simd::Isa;
-use super::{check_len, check_sides, images_per_task, scratch, sum_in_order};
-use rayon::prelude::*;
+use super::{check_len, check_sides, scratch};
 use std::mem::MaybeUninit;
-use tiles::{Tiles, Work};
+use tiles::Tiles;
 use transform::Algorithm;
+use weights::Panelled;
 
 /// The shape of a convolution, stride 1; batches are `[n][height][width][inputs]` and
 /// `[n][height + 2 padding + 1 - window][width + 2 padding + 1 - window][outputs]`, weights
@@ -47,6 +49,9 @@ pub struct Conv {
 /// Tiles transformed together, or those of one image: their products stay in the second-level cache
 /// while the transformed weights are read once for all of them.
 const TOGETHER: usize = 96;
+
+/// Floats of the transformed weights of all points, at most, that tasks read and add to as a whole: two megabytes.
+const MOST: usize = 1 << 19;
 
 impl Conv {
     /// Rows and columns of the output.
@@ -93,6 +98,11 @@ impl Conv {
         }
     }
 
+    /// Whether the transformed weights are too many for a cache.
+    fn is_staged(&self) -> bool {
+        self.algorithm().points() * self.inputs * self.outputs > MOST
+    }
+
     /// Images transformed together.
     fn images_together(&self) -> usize {
         let tiles = Tiles::new(self, 1).count;
@@ -109,43 +119,24 @@ impl Conv {
     /// When a slice has the wrong length or the padded image is smaller than a window.
     pub fn forward(&self, isa: Isa, operands: Forward<'_>, y: &mut Vec<f32>) {
         let what = "Conv::forward";
-        let Forward {
-            x,
-            weights,
-            bias,
-            activation,
-        } = operands;
-        let n = self.check(what, x, weights);
-        let (rows, columns) = self.output_size();
-        let pixels = rows * columns;
+        let n = self.check(what, operands.x, operands.weights);
+        let pixels = self.output_len() / self.outputs;
         operands.check(what, n * pixels, self.outputs);
-        let (points, together) = (self.algorithm().points(), self.images_together());
-        let fill = |u: &[f32], y: &mut [MaybeUninit<f32>]| {
-            let tasks = x.par_chunks(together * self.input_len());
-            let tasks = tasks.zip(y.par_chunks_mut(together * self.output_len()));
-            tasks.enumerate().for_each(|(i, (x, y))| {
-                let images = x.len() / self.input_len();
-                let first = i * together * pixels;
-                let operands = Forward {
-                    x,
-                    weights: u,
-                    bias,
-                    activation: activation.pixels(first, images * pixels, self.outputs),
-                };
-                let tiles = Tiles::new(self, images);
-                scratch::with(tiles.len(), |work| {
-                    forward::chunk(isa, *self, operands, Work::new(&tiles, work), y);
-                });
-            });
+        let batch = if self.is_staged() {
+            staged::forward
+        } else {
+            forward::batch
         };
-        scratch::with(
-            points * weights::forward_panels(isa.panel(), self).len,
-            |u| {
-                weights::forward(isa, *self, weights, u);
-                // SAFETY: the tiles cover all outputs of all images.
-                unsafe { refill(y, n * self.output_len(), |y| fill(u, y)) };
-            },
-        );
+        scratch::with(Panelled::forward(isa.panel(), self).len(), |u| {
+            weights::forward(isa, *self, operands.weights, u);
+            let operands = Forward {
+                weights: u,
+                ..operands
+            };
+            let fill = |y: &mut [MaybeUninit<f32>]| batch(isa, *self, operands, y);
+            // SAFETY: the tiles cover all outputs of all images.
+            unsafe { refill(y, n * self.output_len(), fill) };
+        });
     }
 
     /// The gradients of the weights, the bias and, where it is asked for, the input.
@@ -154,59 +145,39 @@ impl Conv {
     /// When a slice has the wrong length or the padded image is smaller than a window.
     pub fn backward(&self, isa: Isa, operands: Backward<'_>, gradients: &mut Gradients) {
         let what = "Conv::backward";
-        let Backward {
-            x,
-            weights,
-            y,
-            dy,
-            activation,
-            wants_input,
-        } = operands;
-        let n = self.check(what, x, weights);
-        let (rows, columns) = self.output_size();
-        let pixels = rows * columns;
+        let n = self.check(what, operands.x, operands.weights);
+        let pixels = self.output_len() / self.outputs;
         operands.check(what, n * pixels, self.outputs);
-        let images = images_per_task(n);
-        let (input, output) = (images * self.input_len(), images * self.output_len());
-        let mut partial = vec![];
-        let mut fill = |u: &[f32], dx: &mut [MaybeUninit<f32>]| {
-            let mut parts: Vec<_> = dx.chunks_mut(input).map(Some).collect();
-            parts.resize_with(n.div_ceil(images), || None);
-            let tasks = x
-                .par_chunks(input)
-                .zip(y.par_chunks(output))
-                .zip(dy.par_chunks(output));
-            let sums = tasks.zip(parts).enumerate().map(|(i, (((x, y), dy), dx))| {
-                let (first, count) = (i * images * pixels, y.len() / self.outputs);
-                let operands = Backward {
-                    x,
-                    weights: u,
-                    y,
-                    dy,
-                    activation: activation.pixels(first, count, self.outputs),
-                    wants_input,
-                };
-                backward::task(isa, *self, operands, dx)
-            });
-            partial = sums.collect();
-        };
-        gradients.input.clear();
-        if wants_input {
-            scratch::with(
-                self.algorithm().points() * weights::backward_panels(isa.panel(), self).len,
-                |u| {
-                    weights::backward(isa, *self, weights, u);
-                    // SAFETY: each task writes all pixels of its images.
-                    unsafe { refill(&mut gradients.input, x.len(), |dx| fill(u, dx)) };
-                },
-            );
+        let batch = if self.is_staged() {
+            staged::backward
         } else {
-            fill(&[], &mut []);
+            backward::batch
+        };
+        let Gradients {
+            input,
+            weights,
+            bias,
+        } = gradients;
+        input.clear();
+        if !operands.wants_input {
+            let operands = Backward {
+                weights: &[],
+                ..operands
+            };
+            return batch(isa, *self, operands, None, [weights, bias]);
         }
-        let mut total = vec![0.0; self.weights_len() + self.outputs];
-        sum_in_order(&partial, &mut total);
-        gradients.bias = total.split_off(self.weights_len());
-        gradients.weights = total;
+        scratch::with(Panelled::backward(isa.panel(), self).len(), |u| {
+            weights::backward(isa, *self, operands.weights, u);
+            let operands = Backward {
+                weights: u,
+                ..operands
+            };
+            let fill = |dx: &mut [MaybeUninit<f32>]| {
+                batch(isa, *self, operands, Some(dx), [weights, bias]);
+            };
+            // SAFETY: each task writes all pixels of its images.
+            unsafe { refill(input, operands.x.len(), fill) };
+        });
     }
 
     fn check(&self, what: &str, x: &[f32], weights: &[f32]) -> usize {

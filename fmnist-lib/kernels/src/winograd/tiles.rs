@@ -58,6 +58,16 @@ impl Tiles {
         self.input_len() + self.output_len()
     }
 
+    /// The matrices of each point.
+    pub(super) fn points_of<'a>(
+        &self,
+        v: &'a mut [f32],
+        m: &'a mut [f32],
+    ) -> impl Iterator<Item = (&'a mut [f32], &'a mut [f32])> {
+        let (input, output) = (self.input_point(), self.output_point());
+        v.chunks_exact_mut(input).zip(m.chunks_exact_mut(output))
+    }
+
     /// Image, row and column of a tile's corner in the output and, the same, in the input.
     #[inline(always)]
     pub(super) fn corner(&self, tile: usize) -> (usize, usize, usize) {

@@ -73,6 +73,18 @@ fn agrees_with_plain_loops_on_odd_shapes() {
     }
 }
 
+#[test]
+fn agrees_with_plain_loops_on_many_channels() {
+    for plain in shapes(&[
+        (3, 4, 4, 130, 135, 1, 3),
+        (2, 3, 3, 150, 145, 0, 3),
+        (300, 4, 4, 150, 100, 1, 3),
+        (5, 6, 5, 100, 97, 2, 5),
+    ]) {
+        check(&Isa::available(), plain);
+    }
+}
+
 fn shapes(
     of: &[(usize, usize, usize, usize, usize, usize, usize)],
 ) -> impl Iterator<Item = oracle::Conv> {
