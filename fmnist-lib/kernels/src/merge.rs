@@ -8,11 +8,11 @@ use std::mem::MaybeUninit;
 /// Values that one parallel task takes, at least.
 const PIECE: usize = 1 << 13;
 
-/// The sum of all inputs, which are of one length; of one input, a copy.
+/// The sum of all inputs, which are of one length; of one input, a copy. With `relu`, 0 instead of what is below.
 ///
 /// # Panics
 /// When the inputs have different lengths, or there are none.
-pub fn sum(inputs: &[&[f32]], y: &mut Vec<f32>) {
+pub fn sum(inputs: &[&[f32]], relu: bool, y: &mut Vec<f32>) {
     let len = inputs[0].len();
     for input in inputs {
         check_len("sum", "an input", input.len(), len);
@@ -23,6 +23,11 @@ pub fn sum(inputs: &[&[f32]], y: &mut Vec<f32>) {
             let y = y.write_copy_of_slice(&inputs[0][range.clone()]);
             for input in &inputs[1..] {
                 add_piece(y, &input[range.clone()]);
+            }
+            if relu {
+                // NaN stays NaN.
+                y.iter_mut()
+                    .for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
             }
         });
     };

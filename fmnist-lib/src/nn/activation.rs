@@ -1,7 +1,7 @@
 use std::f64::consts::FRAC_1_SQRT_2;
 
 use candle_core::Tensor;
-use fmnist_kernels::{Curve, Isa};
+use fmnist_kernels::{self as kernels, Curve, Isa};
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
@@ -118,6 +118,14 @@ impl Activation {
         }
     }
 
+    /// Makes `y` the value of each `x`.
+    pub(super) fn values(self, isa: Isa, x: &[f32], y: &mut Vec<f32>) {
+        match self.curve() {
+            Some(curve) => curve.forward(isa, x, y),
+            None => kernels::sum(&[x], false, y),
+        }
+    }
+
     /// Makes the gradient of each `x` from that of its value `y`. `x` may be anything unless
     /// [`needs_sums`](Self::needs_sums).
     pub(super) fn return_gradient(self, isa: Isa, x: &[f32], y: &[f32], gradient: &mut [f32]) {
@@ -177,8 +185,7 @@ impl Stage for Activation {
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        pass.inputs[0].clone_into(pass.output);
-        self.replace(pass.isa, pass.output);
+        self.values(pass.isa, pass.inputs[0], pass.output);
         Ok(())
     }
 

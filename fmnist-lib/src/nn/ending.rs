@@ -2,7 +2,7 @@
 
 use fmnist_kernels::{self as kernels, Dropout, Isa};
 
-use super::stage::Place;
+use super::stage::{Follower, Place};
 use super::{Activation, AnyLayer, Operation, Step, kept_bits};
 
 /// The dropout that a kernel applies to its outputs.
@@ -16,9 +16,9 @@ pub(crate) struct StageDropout {
 }
 
 impl StageDropout {
-    /// The dropout that follows a layer with outputs of `shape`, where one does.
-    pub(crate) fn behind(place: &Place<'_>, shape: &[usize]) -> Option<Self> {
-        match place.followers.first() {
+    /// The dropout that comes next of these layers, where one does, behind outputs of `shape`.
+    pub(crate) fn behind(followers: &[Follower<'_>], shape: &[usize]) -> Option<Self> {
+        match followers.first() {
             Some(&(layer, Operation::Layer(AnyLayer::Dropout(dropout)))) => {
                 Some(Self::new(layer, dropout.rate, shape))
             }
@@ -56,19 +56,29 @@ pub(crate) struct Ending {
     /// Whether the kernel applies the activation to its sums by itself.
     is_fused: bool,
     dropout: Option<StageDropout>,
+    /// How many layers it takes from behind.
+    followers: usize,
 }
 
 impl Ending {
-    /// Of a layer at `place`, with the dropout behind it where its kernel can do both.
+    /// Of a layer at `place`: its own activation or, where it has none, that of the layer behind it; and the dropout
+    /// behind that, where its kernel can do both.
     pub(crate) fn new(activation: Activation, place: &Place<'_>) -> Self {
-        let (dropout, is_fused) = (
-            StageDropout::behind(place, place.output),
-            activation.is_fused(),
-        );
+        let mut behind = place.followers.as_slice();
+        let mut activation = activation;
+        if activation == Activation::Linear
+            && let [(_, Operation::Layer(AnyLayer::Activation(next))), rest @ ..] = behind
+        {
+            (activation, behind) = (*next, rest);
+        }
+        let is_fused = activation.is_fused();
+        let dropout = StageDropout::behind(behind, place.output).filter(|_| is_fused);
+        let taken = place.followers.len() - behind.len();
         Self {
             activation,
             is_fused,
-            dropout: dropout.filter(|_| is_fused),
+            followers: taken + usize::from(dropout.is_some()),
+            dropout,
         }
     }
 
@@ -79,7 +89,7 @@ impl Ending {
 
     /// How many layers it takes from behind.
     pub(crate) fn followers(&self) -> usize {
-        usize::from(self.dropout.is_some())
+        self.followers
     }
 
     /// What the kernel does of it.
@@ -104,16 +114,18 @@ impl Ending {
         &self,
         isa: Isa,
         step: Option<Step>,
-        output: &mut [f32],
+        output: &mut Vec<f32>,
         sums: &mut Vec<f32>,
     ) {
         if self.is_fused {
             return;
         }
         if step.is_some() && self.activation.needs_sums() {
-            output.clone_into(sums);
+            std::mem::swap(output, sums);
+            self.activation.values(isa, sums, output);
+        } else {
+            self.activation.replace(isa, output);
         }
-        self.activation.replace(isa, output);
     }
 
     /// As [`begin`](Self::begin), in the same step's backward pass.

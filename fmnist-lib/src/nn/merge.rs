@@ -5,6 +5,7 @@ use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::stage::{Backward, Forward, Place, Stage, Staged};
+use super::{Activation, AnyLayer, Operation};
 use crate::error::{Error, Result};
 
 /// What becomes of the outputs of several branches.
@@ -73,7 +74,18 @@ impl Merge {
 
     pub(crate) fn stage(self, place: &Place<'_>) -> Staged {
         match self {
-            Self::Add => Staged::alone(Sum),
+            Self::Add => {
+                let relu = match place.followers.first() {
+                    Some((_, Operation::Layer(AnyLayer::Activation(next)))) => {
+                        *next == Activation::Relu
+                    }
+                    _ => false,
+                };
+                Staged {
+                    stage: Box::new(Sum { relu }),
+                    followers: usize::from(relu),
+                }
+            }
             Self::Concatenate => {
                 let channels = |shape: &&[usize]| shape.last().copied().unwrap_or(1);
                 Staged::alone(SideBySide(place.inputs.iter().map(channels).collect()))
@@ -83,7 +95,10 @@ impl Merge {
 }
 
 #[derive(Debug)]
-struct Sum;
+struct Sum {
+    /// Whether it computes the ReLU behind it too.
+    relu: bool,
+}
 
 /// The channels of each input.
 #[derive(Debug)]
@@ -95,7 +110,7 @@ impl Stage for Sum {
     }
 
     fn forward(&self, pass: Forward<'_>) -> Result<()> {
-        kernels::sum(pass.inputs, pass.output);
+        kernels::sum(pass.inputs, self.relu, pass.output);
         Ok(())
     }
 
@@ -104,15 +119,18 @@ impl Stage for Sum {
     }
 
     fn reads_output(&self) -> bool {
-        false
+        self.relu
     }
 
     fn backward(&self, pass: Backward<'_>) -> Result<()> {
         let [first, others @ ..] = pass.of_inputs else {
             return Ok(());
         };
+        if self.relu {
+            Activation::Relu.return_gradient(pass.isa, &[], pass.output, pass.gradient);
+        }
         for other in others {
-            kernels::sum(&[pass.gradient], other);
+            kernels::sum(&[pass.gradient], false, other);
         }
         std::mem::swap(first, pass.gradient);
         Ok(())

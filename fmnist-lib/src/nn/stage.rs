@@ -42,8 +42,11 @@ pub(crate) struct Place<'a> {
     /// Whether it reads the images themselves, to which no gradient leads.
     pub(crate) reads_images: bool,
     /// The layers behind it, as far as each reads nothing but the one before.
-    pub(crate) followers: Vec<(&'a str, Operation<'a>)>,
+    pub(crate) followers: Vec<Follower<'a>>,
 }
+
+/// A layer behind another: its name, and what it does.
+pub(crate) type Follower<'a> = (&'a str, Operation<'a>);
 
 /// A stage, and how many of the layers behind its own it computes too.
 pub(crate) struct Staged {

@@ -52,7 +52,11 @@ fn sums_body<S: Simd>(
             let mut total = s.load_n(to, lanes);
             for row in 0..rows {
                 let at = row * outputs + first;
-                let y = s.load_n(y.as_ptr().wrapping_add(at), lanes);
+                let y = match activation.relu {
+                    true => s.load_n(y.as_ptr().wrapping_add(at), lanes),
+                    // Is not looked at.
+                    false => s.zero(),
+                };
                 let dy = s.load_n(dy.as_ptr().wrapping_add(at), lanes);
                 let sum = activation.backward(s, y, dy, row * blocks + block);
                 total = s.add(total, sum);

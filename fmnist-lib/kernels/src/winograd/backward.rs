@@ -201,7 +201,11 @@ fn output_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
             // SAFETY: the window is cut at the edge of its image, m has a vector at [point][tile]
             // [first] for each of the points, dbias `lanes` channels from `first` on.
             unsafe {
-                let y: [[S::F; M]; M] = window.load(s, y.as_ptr().wrapping_add(at));
+                let y: [[S::F; M]; M] = match activation.relu {
+                    true => window.load(s, y.as_ptr().wrapping_add(at)),
+                    // Is not looked at.
+                    false => [[s.zero(); M]; M],
+                };
                 let mut g: [[S::F; M]; M] = window.load(s, dy.as_ptr().wrapping_add(at));
                 let mut sum = s.load_n(bias, window.lanes);
                 for (i, (row, y)) in g.iter_mut().zip(y).enumerate() {

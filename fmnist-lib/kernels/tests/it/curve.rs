@@ -1,6 +1,6 @@
 //! Activation functions against their definitions in f64.
 
-use fmnist_kernels::{Curve, Isa};
+use fmnist_kernels::{Curve, Isa, sum};
 use std::f64::consts::{PI, SQRT_2};
 
 /// Φ, by Simpson's rule.
@@ -70,6 +70,9 @@ fn values_and_slopes_agree_with_their_definitions() {
         for isa in Isa::available() {
             let mut y = x.clone();
             curve.apply(isa, &mut y);
+            let mut elsewhere = vec![];
+            curve.forward(isa, &x, &mut elsewhere);
+            assert_eq!(y, elsewhere);
             let mut dx = vec![2.0; x.len()];
             curve.backward(isa, &x, &y, &mut dx);
             for ((&x, y), dx) in x.iter().zip(y).zip(dx) {
@@ -121,4 +124,15 @@ fn a_nan_stays_one_and_infinities_have_their_limits() {
             isa.name()
         );
     }
+}
+
+#[test]
+fn sums_may_end_with_a_relu() {
+    let (x, more) = ([1.0, -3.0, f32::NAN, 0.0], [-0.5, 1.0, 1.0, -0.0]);
+    let mut y = vec![];
+    sum(&[&x, &more, &more], true, &mut y);
+    assert_eq!(y[..2], [0.0, 0.0]);
+    assert!(y[2].is_nan() && y[3] == 0.0);
+    sum(&[&x, &more], false, &mut y);
+    assert_eq!(y[..2], [0.5, -2.0]);
 }

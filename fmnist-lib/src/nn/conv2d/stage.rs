@@ -84,13 +84,8 @@ impl Conv2d {
             channels: self.filters,
         };
         let (rows, columns) = kernel.pooled();
-        let dropout = match place.followers.get(1) {
-            Some(&(layer, Operation::Layer(AnyLayer::Dropout(dropout)))) => {
-                let shape = [rows, columns, self.filters];
-                Some(StageDropout::new(layer, dropout.rate, &shape))
-            }
-            _ => None,
-        };
+        let shape = [rows, columns, self.filters];
+        let dropout = StageDropout::behind(&place.followers[1..], &shape);
         Some(Staged {
             followers: 1 + usize::from(dropout.is_some()),
             stage: Box::new(ConvPoolStage { kernel, dropout }),

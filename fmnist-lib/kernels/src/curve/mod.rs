@@ -1,8 +1,13 @@
 //! What becomes of each value alone: the activation functions.
 
+mod functions;
+
 use crate::check_len;
+use crate::output::refill;
 use crate::simd::{Isa, LANES, Simd, kernel};
+use functions::{clamp, exp, exp_m1, normal, sigmoid, tanh};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// An activation function, as Keras and PyTorch have it, to the precision of `f32`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +51,16 @@ impl Curve {
     pub fn apply(self, isa: Isa, values: &mut [f32]) {
         let pieces = values.par_chunks_mut(PIECE);
         pieces.for_each(|values| apply(isa, self, values));
+    }
+
+    /// Makes `y` the value of each `x`.
+    pub fn forward(self, isa: Isa, x: &[f32], y: &mut Vec<f32>) {
+        let fill = |y: &mut [MaybeUninit<f32>]| {
+            let pieces = y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE));
+            pieces.for_each(|(y, x)| values(isa, self, x, y));
+        };
+        // SAFETY: all values are written.
+        unsafe { refill(y, x.len(), fill) };
     }
 
     /// Makes the gradient of each `x` from that of its value `y`. Nobody looks at `x` unless
@@ -127,6 +142,22 @@ fn apply_body<S: Simd>(s: S, curve: Curve, values: &mut [f32]) {
 }
 
 kernel! {
+    fn values => values_body(curve: Curve, x: &[f32], y: &mut [MaybeUninit<f32>])
+}
+
+#[inline(always)]
+fn values_body<S: Simd>(s: S, curve: Curve, x: &[f32], y: &mut [MaybeUninit<f32>]) {
+    for (x, y) in x.chunks(LANES).zip(y.chunks_mut(LANES)) {
+        assert!(x.len() == y.len());
+        // SAFETY: both are as long as the first.
+        unsafe {
+            let value = curve.value(s, s.load_n(x.as_ptr(), x.len()));
+            s.store_n(y.as_mut_ptr().cast(), value, x.len());
+        }
+    }
+}
+
+kernel! {
     fn slopes => slopes_body(curve: Curve, x: &[f32], y: &[f32], gradient: &mut [f32])
 }
 
@@ -147,99 +178,4 @@ fn slopes_body<S: Simd>(s: S, curve: Curve, x: &[f32], y: &[f32], gradient: &mut
             );
         }
     }
-}
-
-/// `x` within bounds; NaN stays NaN.
-#[inline(always)]
-fn clamp<S: Simd>(s: S, x: S::F, low: f32, high: f32) -> S::F {
-    let (low, high) = (s.splat(low), s.splat(high));
-    let x = s.select(s.gt(x, high), high, x);
-    s.select(s.gt(low, x), low, x)
-}
-
-/// A polynomial, its highest coefficient first.
-#[inline(always)]
-fn polynomial<S: Simd, const N: usize>(s: S, x: S::F, coefficients: [f32; N]) -> S::F {
-    let mut sum = s.splat(coefficients[0]);
-    for coefficient in &coefficients[1..] {
-        sum = s.fma(sum, x, s.splat(*coefficient));
-    }
-    sum
-}
-
-/// `2^n` and `exp(f) - 1`, where `x = n ln 2 + f` with a small `f`: Cephes's `expf` (Moshier, 1992).
-#[inline(always)]
-fn exp_parts<S: Simd>(s: S, x: S::F) -> [S::F; 2] {
-    // Where 2^n is a normal number.
-    let x = clamp(s, x, -87.0, 88.0);
-    // A float so large has no digits behind the point: what is added to it is rounded, and stands in its last bits.
-    let large = s.splat(12_582_912.0 + 127.0);
-    let rounded = s.fma(x, s.splat(std::f32::consts::LOG2_E), large);
-    let n = s.sub(rounded, large);
-    let f = s.fma(n, s.splat(-0.693_359_4), x);
-    let f = s.fma(n, s.splat(2.121_944_4e-4), f);
-    let taylor = [
-        1.987_569_1e-4,
-        1.398_2e-3,
-        8.333_452e-3,
-        4.166_579_6e-2,
-        1.666_666_5e-1,
-        5e-1,
-    ];
-    let rest = s.fma(polynomial(s, f, taylor), s.mul(f, f), f);
-    [s.shift_to_exponent(rounded), rest]
-}
-
-#[inline(always)]
-fn exp<S: Simd>(s: S, x: S::F) -> S::F {
-    let [power, rest] = exp_parts(s, x);
-    s.fma(power, rest, power)
-}
-
-/// `exp(x) - 1`, exact for small `x` too.
-#[inline(always)]
-fn exp_m1<S: Simd>(s: S, x: S::F) -> S::F {
-    let [power, rest] = exp_parts(s, x);
-    s.fma(power, rest, s.sub(power, s.splat(1.0)))
-}
-
-#[inline(always)]
-fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
-    let one = s.splat(1.0);
-    s.div(one, s.add(one, exp(s, s.sub(s.zero(), x))))
-}
-
-#[inline(always)]
-fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
-    let above = exp_m1(s, s.add(x, x));
-    s.div(above, s.add(above, s.splat(2.0)))
-}
-
-/// The normal distribution's Φ, by the rational function for erf of Eigen and XLA.
-#[inline(always)]
-fn normal<S: Simd>(s: S, x: S::F) -> S::F {
-    let x = s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2));
-    let bounded = clamp(s, x, -4.0, 4.0);
-    let square = s.mul(bounded, bounded);
-    let above = [
-        -2.726_142_3e-10,
-        2.770_681_4e-8,
-        -2.101_024e-6,
-        -5.692_506_4e-5,
-        -7.349_906_3e-4,
-        -2.954_6e-3,
-        -1.609_603_3e-2,
-    ];
-    let below = [
-        -1.456_607_2e-5,
-        -2.133_740_6e-4,
-        -1.682_827e-3,
-        -7.373_329_2e-3,
-        -1.426_473_9e-2,
-    ];
-    let above = s.mul(bounded, polynomial(s, square, above));
-    let erf = s.div(above, polynomial(s, square, below));
-    let erf = s.select(s.gt(x, s.splat(4.0)), s.splat(1.0), erf);
-    let erf = s.select(s.gt(s.splat(-4.0), x), s.splat(-1.0), erf);
-    s.fma(s.splat(0.5), erf, s.splat(0.5))
 }
