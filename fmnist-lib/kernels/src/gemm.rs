@@ -13,8 +13,13 @@
 
 use super::simd::{LANES, Simd};
 
+/// Steps of a sum by which a matrix that is far is fetched before it is read: about as long as memory takes.
+const AHEAD: usize = 32;
+
 /// Where the elements of A lie.
 pub(super) trait Left: Copy {
+    /// Whether its columns may lie in memory, where no cache expects them to be read.
+    const IS_FAR: bool;
     /// `A[i][0]`
     fn row(self, i: usize) -> *const f32;
     /// How far `A[i][k]` lies behind `A[i][0]`.
@@ -30,6 +35,8 @@ pub(super) struct Strided {
 }
 
 impl Left for Strided {
+    const IS_FAR: bool = false;
+
     #[inline(always)]
     fn row(self, i: usize) -> *const f32 {
         self.a.wrapping_add(i * self.row)
@@ -50,6 +57,8 @@ pub(super) struct Scattered<'a> {
 }
 
 impl Left for Scattered<'_> {
+    const IS_FAR: bool = true;
+
     #[inline(always)]
     fn row(self, i: usize) -> *const f32 {
         self.a.wrapping_add(self.rows[i])
@@ -169,6 +178,10 @@ impl<A: Left> Product<A> {
             }
             for k in 0..self.k {
                 let step = self.a.step(k);
+                if A::IS_FAR && NR > 1 {
+                    let ahead = self.a.step((k + AHEAD).min(self.k - 1));
+                    s.prefetch(a[0].wrapping_add(ahead));
+                }
                 let mut columns = [s.zero(); NR];
                 for (j, column) in columns.iter_mut().enumerate() {
                     *column = s.load(b.wrapping_add(j * LANES));

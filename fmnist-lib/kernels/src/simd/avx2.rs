@@ -225,6 +225,10 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()))
+    }
+    #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> Self::F {
         if n >= LANES {
             // SAFETY: all 16 floats are readable.

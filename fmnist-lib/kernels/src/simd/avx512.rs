@@ -162,6 +162,10 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn prefetch(self, p: *const f32) {
+        op!(_mm_prefetch::<_MM_HINT_T0>(p.cast()))
+    }
+    #[inline(always)]
     unsafe fn load_n(self, p: *const f32, n: usize) -> __m512 {
         // SAFETY: the caller's; masked-off lanes are not read.
         unsafe { _mm512_maskz_loadu_ps(low_bits(n), p) }

@@ -163,6 +163,10 @@ pub(super) trait Simd: Copy + Send + Sync {
     /// `p + i * stride` is valid for reading 4 floats for i in 0..4.
     unsafe fn patch4x4(self, p: *const f32, stride: usize) -> Self::F;
 
+    /// Begins to bring the cache line of `p`, which may be anywhere, into the caches; does nothing where there is no way to.
+    #[inline(always)]
+    fn prefetch(self, _: *const f32) {}
+
     #[inline(always)]
     fn zero(self) -> Self::F {
         self.splat(0.0)

@@ -35,8 +35,14 @@ fn way_back(conv: &WindowConv) -> Option<WindowConv> {
     let [channels, filters] = conv.of_group();
     // Vectors that are multiplied and, for windows that are added, those that are stored and read again.
     let products = windows.height * windows.width * back.values() * channels.div_ceil(LANES);
+    // What lies side by side is added at once, after a few steps to find it.
     let values = conv.values();
-    let scatter = windows.count() * (filters * values.div_ceil(LANES) + values / 4);
+    let run = match conv.groups {
+        1 => windows.window[1] * channels,
+        _ => channels,
+    };
+    let added = values / run * (2 + 2 * run.div_ceil(LANES));
+    let scatter = windows.count() * (filters * values.div_ceil(LANES) + added);
     (products <= scatter).then_some(back)
 }
 

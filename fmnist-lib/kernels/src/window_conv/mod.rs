@@ -5,6 +5,7 @@
 
 mod backward;
 mod forward;
+mod groups;
 mod input_gradient;
 mod pack;
 mod parts;
@@ -89,6 +90,13 @@ impl WindowConv {
         let what = "WindowConv::forward";
         let n = self.check(what, operands.x, operands.weights);
         operands.check(what, n * self.windows.count(), self.outputs);
+        if let Some(merged) = self.merged() {
+            let operands = Forward {
+                weights: &self.merged_weights(&merged, operands.weights),
+                ..operands
+            };
+            return merged.forward(isa, operands, y);
+        }
         if let Some(turned) = self.turned() {
             return self.forward_turned(isa, turned, operands, y);
         }
@@ -159,6 +167,15 @@ impl WindowConv {
         let what = "WindowConv::backward";
         let n = self.check(what, operands.x, operands.weights);
         operands.check(what, n * self.windows.count(), self.outputs);
+        if let Some(merged) = self.merged() {
+            let operands = Backward {
+                weights: &self.merged_weights(&merged, operands.weights),
+                ..operands
+            };
+            merged.backward(isa, operands, gradients);
+            gradients.weights = self.own_gradient(&merged, &gradients.weights);
+            return;
+        }
         let turned = self.turned();
         let offsets = turned.as_ref().unwrap_or(self).offsets();
         let mut all = |of_input: Option<InputGradient<'_>>| {
