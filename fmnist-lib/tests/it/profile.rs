@@ -65,7 +65,7 @@ fn a_profile_names_the_kernel_of_each_layer_and_changes_nothing() {
         .collect();
     let expected = [
         ("first+pool+dropout", "convolution, ReLU and pool in one"),
-        ("conv", "3×3 windows by Winograd"),
+        ("conv", "windows as a matrix product"),
         ("norm", "vector loops"),
         ("own", "Candle (a layer of your own)"),
         ("output", "matrix product"),

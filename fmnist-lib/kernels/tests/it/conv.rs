@@ -157,36 +157,39 @@ fn a_nan_reaches_all_outputs_that_see_it_and_no_other_tile() {
 
 #[test]
 fn bits_do_not_depend_on_threads() {
-    let layer = Conv {
-        window: 3,
-        height: 8,
-        width: 8,
-        inputs: 16,
-        outputs: 32,
-        padding: 1,
-    };
-    let (x, weights) = (numbers(100 * 1024, 1, 1e-6), numbers(9 * 512, 2, 1e-6));
-    let dy = numbers(100 * layer.output_len(), 3, 1e-6);
-    let activation = Activation::relu(None);
-    same_on_any_threads(|| {
-        let (isa, mut y) = (Isa::best(), vec![]);
-        let operands = Forward {
-            x: &x,
-            weights: &weights,
-            bias: &[0.1; 32],
-            activation,
+    for (n, side, channels, outputs) in [(100, 8, 16, 32), (50, 4, 130, 135)] {
+        let layer = Conv {
+            window: 3,
+            height: side,
+            width: side,
+            inputs: channels,
+            outputs,
+            padding: 1,
         };
-        layer.forward(isa, operands, &mut y);
-        let mut g = Gradients::default();
-        let operands = Backward {
-            x: &x,
-            weights: &weights,
-            y: &y,
-            dy: &dy,
-            activation,
-            wants_input: true,
-        };
-        layer.backward(isa, operands, &mut g);
-        (bits(&y), all_bits(&g))
-    });
+        let x = numbers(n * layer.input_len(), 1, 1e-6);
+        let weights = numbers(layer.weights_len(), 2, 1e-6);
+        let dy = numbers(n * layer.output_len(), 3, 1e-6);
+        let activation = Activation::relu(None);
+        same_on_any_threads(|| {
+            let (isa, mut y) = (Isa::best(), vec![]);
+            let operands = Forward {
+                x: &x,
+                weights: &weights,
+                bias: &vec![0.1; outputs],
+                activation,
+            };
+            layer.forward(isa, operands, &mut y);
+            let mut g = Gradients::default();
+            let operands = Backward {
+                x: &x,
+                weights: &weights,
+                y: &y,
+                dy: &dy,
+                activation,
+                wants_input: true,
+            };
+            layer.backward(isa, operands, &mut g);
+            (bits(&y), all_bits(&g))
+        });
+    }
 }

@@ -22,7 +22,7 @@ struct ConvPoolStage {
 fn is_worth_it(conv: &Conv) -> bool {
     let (rows, columns) = conv.output_size();
     let direct = conv.window * conv.window * rows * columns;
-    let wide = if conv.window == 3 { 6 } else { 16 };
+    let wide = if conv.window == 3 { 12 } else { 16 };
     conv.inputs.min(conv.outputs) >= wide && 2 * conv.multiplications() <= direct
 }
 
