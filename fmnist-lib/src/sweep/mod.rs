@@ -6,6 +6,7 @@ mod halving;
 mod hyperparameters;
 mod key;
 mod kind;
+mod lock;
 mod origin;
 mod planned;
 mod progress;
