@@ -4,6 +4,8 @@ is told to end, is killed, belongs to another user, or was on a machine that is 
 Needs root, and starts and stops servers: it is meant for a container (.ci/slurm-tests). The data are the real ones.
 """
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -19,8 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
-# No two trainings take the same time, and all else is the same.
-TIMES = {"seconds", "images_per_second", "ended"}
+# No two trainings take the same time, or lie in the same place; all else is the same.
+OTHER = {"seconds", "images_per_second", "ended", "checkpoint"}
 PATIENCE = 600  # seconds until something that must happen counts as missing
 
 
@@ -49,19 +51,19 @@ def wait_until(what, is_there):
     raise AssertionError(f"after {PATIENCE} s: no {what}")
 
 
-def without_times(value):
+def comparable(value):
     if isinstance(value, dict):
-        return {name: without_times(one) for name, one in value.items() if name not in TIMES}
-    return [without_times(one) for one in value] if isinstance(value, list) else value
+        return {name: comparable(one) for name, one in value.items() if name not in OTHER}
+    return [comparable(one) for one in value] if isinstance(value, list) else value
 
 
 def tensors(path):
-    """A file of tensors: what is said about them, parsed, and their bytes."""
+    """A file of tensors: what is said about them, parsed, and the digest of their bytes."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     head = json.loads(content[8:8 + length])
     about = {name: parsed(text) for name, text in head.pop("__metadata__", {}).items()}
-    return about, head, content[8 + length:]
+    return about, head, hashlib.sha256(content[8 + length:]).hexdigest()
 
 
 def parsed(text):
@@ -72,11 +74,11 @@ def parsed(text):
 
 
 def content(folder):
-    """All results and networks in a folder, without their times."""
-    found = {path.name: without_times(json.loads(path.read_text())) for path in folder.glob("*.json")}
+    """All results and networks in a folder, without what differs anyway."""
+    found = {path.name: comparable(json.loads(path.read_text())) for path in folder.glob("*.json")}
     for path in folder.glob("*.safetensors"):
         about, head, weights = tensors(path)
-        found[path.name] = without_times(about), head, weights
+        found[path.name] = comparable(about), head, weights
     return found
 
 
@@ -141,8 +143,10 @@ class Cluster(unittest.TestCase):
     def start(cls, folder, *options, user=(), umask="022"):
         """Starts the program in the background, for another user where one is named."""
         command = [*user, "sh", "-c", f'umask {umask}; exec "$0" "$@"', cls.program, *options, "--out", folder]
-        return subprocess.Popen([str(one) for one in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                cwd=cls.folder)
+        process = subprocess.Popen([str(one) for one in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, cwd=cls.folder)
+        cls.addClassCleanup(process.kill)
+        return process
 
     def end(self, process, status=0):
         said, _ = process.communicate(timeout=PATIENCE)
@@ -181,6 +185,7 @@ class Cluster(unittest.TestCase):
         place = Path(tempfile.mkdtemp(dir=REPOSITORY / "target"))
         self.addCleanup(shutil.rmtree, place)
         job = re.search(r"Submitted batch job (\d+)", run("bash", "-euc", readme_command(), cwd=place))[1]
+        self.addCleanup(subprocess.run, ["scancel", job], check=False)
 
         task = wait_until("task in the middle of a run", lambda: self.busy(job))
         run("scontrol", "requeue", f"{job}_{task}")
@@ -207,13 +212,14 @@ class Cluster(unittest.TestCase):
 
     def busy(self, job):
         """A task of the array that has a run of `3_layer` with one epoch behind it."""
-        for lock in self.shared.glob("*.lock"):
-            (checkpoint,) = self.shared.glob(f"3_layer-{lock.stem}.safetensors") or [None]
-            if checkpoint and not checkpoint.with_suffix(".json").exists():
+        for checkpoint in self.shared.glob("3_layer-*.safetensors"):
+            lock = self.shared / checkpoint.name.removeprefix("3_layer-").replace(".safetensors", ".lock")
+            # Whatever is there may be gone by now.
+            with contextlib.suppress(OSError, ValueError):
                 owner = json.loads(lock.read_text())["process"]
-                variables = dict(one.split("=", 1) for one in Path(f"/proc/{owner}/environ").read_text().split("\0") if "=" in one)
-                self.assertEqual(variables["SLURM_ARRAY_JOB_ID"], job)
-                return variables["SLURM_ARRAY_TASK_ID"]
+                variables = Path(f"/proc/{owner}/environ").read_text()
+                self.assertIn(f"SLURM_ARRAY_JOB_ID={job}\0", variables)
+                return re.search(r"\0SLURM_ARRAY_TASK_ID=(\d+)\0", variables)[1]
         return None
 
     def restart_controller(self):
