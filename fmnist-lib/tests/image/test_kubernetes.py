@@ -20,8 +20,8 @@ SWEEP = """
 use fmnist_lib::*;
 let data = FashionMnist::load()?;
 let results = Sweep::new("results").seeds(1..=2)
-    .trial(Trial::of(one_layer(), FitConfig::default().epochs(8)).images(5_000))
-    .trial(Trial::of(two_layer(), FitConfig::default().epochs(3)).images(5_000))
+    .trial(Trial::of(two_layer(), FitConfig::default().epochs(10)).images(2_000))
+    .trial(Trial::of(one_layer(), FitConfig::default().epochs(2)).images(2_000))
     .run(&data)?;
 println!("{results}");
 """
@@ -88,7 +88,7 @@ def test_a_pod_that_must_go_saves_and_the_next_ones_go_on(container, tmp_path):
     while not (checkpoints := list(shared.glob("results/*.safetensors"))):
         assert command("docker", "inspect", "-f", "{{.State.Running}}", first) == "true", command("docker", "logs", first)
         time.sleep(0.02)
-    command("docker", "stop", "--time", grace, first)
+    command("docker", "stop", "-t", grace, first)
     status, said = ended(first)
     assert status == 143 and "terminated (SIGTERM): sweep.ipynb: cell 2 of 2" in said, said
     assert checkpoints[0].exists() and not list(shared.glob("results/*.lock"))
