@@ -65,7 +65,7 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
 /// In a folder that a group shares, as Unix has it (`chmod g+ws`), what is made belongs to the group too, whatever the
 /// umask: as in a repository of `git init --shared`. Nothing else would let one user go on where another was.
 #[cfg(unix)]
-fn share(made: &Path) {
+pub(crate) fn share(made: &Path) {
     use std::os::unix::fs::PermissionsExt;
     const SHARED: u32 = 0o2020;
     let mode = |path: &Path| fs::metadata(path).map(|it| it.permissions().mode());
@@ -80,7 +80,7 @@ fn share(made: &Path) {
 }
 
 #[cfg(not(unix))]
-fn share(_: &Path) {}
+pub(crate) fn share(_: &Path) {}
 
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {

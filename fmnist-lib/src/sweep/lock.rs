@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::support::files::share;
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(10);
@@ -72,6 +73,7 @@ impl Lock {
             Err(error) if error.kind() == AlreadyExists => return Ok(None),
             Err(error) => return Err(error),
         };
+        share(path);
         let (host, machine) = here();
         let owner = Owner {
             host,
@@ -157,7 +159,10 @@ impl Others {
 
     /// The text of a file whose process has died.
     fn dead(&mut self, path: &Path, now: Instant) -> io::Result<Option<String>> {
-        let (file, text) = read(path)?;
+        let (file, text) = match read(path) {
+            Err(error) if error.kind() != NotFound => return Ok(None), // Who must not read it cannot tell.
+            read => read?,
+        };
         if owner_in(&text).is_some_and(|owner| owner.locked && owner.machine == here().1) {
             // A shared lock asks for no right to write: the file may be another user's.
             match file.try_lock_shared() {

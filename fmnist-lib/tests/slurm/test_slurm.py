@@ -256,8 +256,10 @@ class Cluster(unittest.TestCase):
         shutil.chown(place, "ann", "laboratory")
         place.chmod(0o2770)
         folder, three = place / "depth", ("--models", 3, "--seed", 1)
-        killed = self.start(folder, *three, user=of("ann"), umask="022")
+        killed = self.start(folder, *three, user=of("ann"), umask="077")
         first = self.in_the_middle(folder, killed)
+        # The others can see whether she is at work.
+        self.assertEqual([path.stat().st_mode & 0o060 for path in folder.glob("*.lock")], [0o060])
         killed.kill()
         killed.communicate()
         self.end(self.start(folder, *three, user=of("bob"), umask="077"))
