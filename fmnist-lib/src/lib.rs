@@ -105,6 +105,8 @@ pub use sweep::{
     Conversion, HyperParameters, Origin, Search, SearchResults, SearchTrial, Sweep, SweepResults,
     SweepRun, Trial, convert_results, random_search,
 };
+#[cfg(feature = "mpi")]
+pub use train::Mpi;
 pub use train::{
     BatchResult, Callback, GradientNoise, LearningRateScheduler, Measures, Run, StepRecord,
     TensorBoard, finish, finish_with, fit, fit_with, gradient_noise, range_test, resume,

@@ -8,6 +8,7 @@ use crate::config::FitConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
+use crate::nn::stage::Part;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
 use crate::optim::to_host;
 use crate::plan::{Plan, PlanPass};
@@ -60,8 +61,20 @@ impl Model {
         loss: &dyn Loss,
         step: Step,
     ) -> Result<Gradients> {
+        self.gradients_of(Part::WHOLE, targets, loss, step)
+    }
+
+    /// Of `part` of a batch, whose images are `targets.images`: their mean loss, and what they add to the gradients of
+    /// the batch.
+    pub(crate) fn gradients_of(
+        &self,
+        part: Part<'_>,
+        targets: &Targets<'_>,
+        loss: &dyn Loss,
+        step: Step,
+    ) -> Result<Gradients> {
         let input = targets.images;
-        let mut pass = self.plan_pass(input);
+        let mut pass = self.plan_pass(input).map(|pass| pass.of(part));
         let (scores, statistics) = match &mut pass {
             // Candle's graph starts at the scores: behind them the kernels go back by themselves.
             Some(pass) => {
@@ -73,7 +86,10 @@ impl Model {
         };
         self.check_scores(&scores, input.dim(0)?)?;
         let loss = loss.of_batch(&scores, targets)?;
-        let gradients = loss.backward()?;
+        let gradients = match part.share {
+            1.0 => loss.backward()?,
+            share => (&loss * f64::from(share))?.backward()?,
+        };
         let of_weights = match &mut pass {
             Some(pass) => {
                 let of_scores = gradients.get(&scores).ok_or_else(|| {
