@@ -27,7 +27,7 @@ pub(crate) struct Gradients {
 
 /// What layers have measured in a training pass, such as moving means: for each weight that its layer keeps up to
 /// date, in order, its next value.
-pub(crate) struct Statistics(Vec<Tensor>);
+pub(crate) struct Statistics(pub(crate) Vec<Tensor>);
 
 impl Statistics {
     /// Those of a forward pass in a step; none of any other.
@@ -86,20 +86,29 @@ impl Model {
         };
         self.check_scores(&scores, input.dim(0)?)?;
         let loss = loss.of_batch(&scores, targets)?;
-        let gradients = match part.share {
-            1.0 => loss.backward()?,
-            share => (&loss * f64::from(share))?.backward()?,
-        };
+        let gradients = loss.backward()?;
         let of_weights = match &mut pass {
             Some(pass) => {
                 let of_scores = gradients.get(&scores).ok_or_else(|| {
                     let model = self.spec.name();
                     Error::Invalid(format!("the loss of model {model} depends on no score"))
                 })?;
-                self.backward_planned(pass, input, of_scores)?
+                match part.share {
+                    1.0 => self.backward_planned(pass, input, of_scores)?,
+                    share => {
+                        let of_scores = (of_scores * f64::from(share))?;
+                        self.backward_planned(pass, input, &of_scores)?
+                    }
+                }
             }
             None => {
-                let of_weight = |var: &Var| gradients.get(var).map(to_host).transpose();
+                let of_weight = |var: &Var| {
+                    let of_weight = gradients.get(var).map(to_host).transpose()?;
+                    Ok(of_weight.map(|mut values| {
+                        values.iter_mut().for_each(|value| *value *= part.share);
+                        values
+                    }))
+                };
                 self.vars().map(of_weight).collect::<Result<_>>()?
             }
         };

@@ -163,3 +163,6 @@ impl Cut<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
