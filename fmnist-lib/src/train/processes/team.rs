@@ -128,9 +128,8 @@ pub(crate) fn check_shared(model: &Model, config: &FitConfig) -> Result<()> {
     for (found, what) in own {
         if let Some(name) = found {
             return refuse(format!(
-                "the {what} {name} is your own: its code cannot be sent to the other {} processes. Train this model in \
-                 one process",
-                size - 1
+                "the {what} {name} is your own: its code cannot be sent to the other {}. Train this model in one process",
+                if size > 2 { "processes" } else { "process" }
             ));
         }
     }
