@@ -52,8 +52,9 @@ impl Model {
             }
         }
         let frozen = self.frozen_names()?;
+        let in_shards = log.run.as_ref().is_some_and(|run| run.config.shards > 1);
         let mut metadata = Metadata {
-            version: match log.epoch_so_far.is_some() || !frozen.is_empty() {
+            version: match log.epoch_so_far.is_some() || !frozen.is_empty() || in_shards {
                 true => VERSION,
                 false => FIRST_VERSION,
             },

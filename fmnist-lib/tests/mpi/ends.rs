@@ -3,20 +3,20 @@ use std::path::Path;
 use fmnist_lib::{Callback, Model, finish};
 
 use super::program::{checkpoint, command, images, train};
-use super::{state, text, told};
+use super::{State, state, text, told};
 
 struct Nothing;
 
 impl Callback for Nothing {}
 
 /// What an uninterrupted run ends with, in this process.
-fn whole() -> (Vec<u32>, Vec<[Option<u32>; 5]>) {
+fn whole() -> State {
     let folder = tempfile::tempdir().unwrap();
     state(&train(folder.path(), &mut Nothing).unwrap())
 }
 
 /// Goes on from the checkpoint with another number of processes, and in this one.
-fn resumed(folder: &Path, processes: usize) -> [(Vec<u32>, Vec<[Option<u32>; 5]>); 2] {
+fn resumed(folder: &Path, processes: usize) -> [State; 2] {
     let mut here = Model::load(checkpoint(folder)).unwrap();
     let [images, validation] = images();
     told(command(processes, "resume", folder));

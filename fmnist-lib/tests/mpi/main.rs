@@ -1,5 +1,6 @@
 //! Several processes under `mpirun`. `cargo test --release --features fmnist-lib/mpi --test mpi` runs them, where Debian's
 //! `libopenmpi-dev`, `openmpi-bin` and `libclang-dev` are installed.
+#![cfg(feature = "mpi")]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 /// Processes that die, panic or are stopped, and what is left.
@@ -77,8 +78,10 @@ fn striped(count: usize, seed: u64) -> Dataset {
     Dataset::new(images, labels).unwrap()
 }
 
-/// All weights, and what was recorded of each epoch but the time.
-fn state(model: &Model) -> (Vec<u32>, Vec<[Option<u32>; 5]>) {
+/// The bits of all weights, and of what was recorded of each epoch but the time.
+type State = (Vec<u32>, Vec<[Option<u32>; 5]>);
+
+fn state(model: &Model) -> State {
     let weights = model.weights().into_iter();
     let values = weights.flat_map(|(_, it)| it.flatten_all().unwrap().to_vec1::<f32>().unwrap());
     let bits = |value: Option<f32>| value.map(f32::to_bits);
