@@ -53,7 +53,7 @@
 //!
 //! ```ignore
 //! let Some(_mpi) = Mpi::join()? else { return Ok(()) };    // the first line of `main`
-//! let config = FitConfig::default().shards(4);             // as many processes, or a divisor of it
+//! let config = FitConfig::default().shards(4);             // for 1, 2 or 4 processes
 //! ```
 //!
 //! ```sh
@@ -62,7 +62,7 @@
 //!
 //! The first process runs the program: it reads the data, and alone calls callbacks, prints and writes files. The others
 //! stay in `Mpi::join`, and take part in each [`fit`], [`finish`], [`resume`] and [`Sweep`] of the first one, and in its
-//! validation. All else, such as [`evaluate`] and [`train_on_batch`], the first process does by itself.
+//! validation. All else, such as [`evaluate()`] and [`train_on_batch`], the first process does by itself.
 //!
 //! A batch is cut into [`shards`](FitConfig::shards), and each process computes the gradients of its own. They are
 //! added in the order of a binary tree over the shards, whoever has which; batch normalisation measures all shards

@@ -1,7 +1,6 @@
 //! What processes that train together can do for each other, whatever carries it.
 
-/// The processes of a job. Each method but [`tell`](Self::tell) is called by all of them at the same time, and
-/// [`hear`](Self::hear) answers `tell`.
+/// The processes of a job. What one says by `tell`, the others `hear`; all call any other method at the same time.
 pub(crate) trait Peers: Sync {
     /// Which of them this is; 0 leads.
     fn rank(&self) -> usize {
