@@ -37,6 +37,13 @@ struct Options {
     /// Images per step
     #[arg(long, default_value_t = 512)]
     batch_size: usize,
+    /// Training images, of those of the split
+    #[arg(long)]
+    images: Option<usize>,
+    /// Parts of a batch whose gradients are computed apart, by several processes under mpirun (feature mpi). Results
+    /// depend on this number, but not on that of the processes, which must divide it
+    #[arg(long, default_value_t = 1)]
+    shards: usize,
     /// Adam's learning rate
     #[arg(long, default_value_t = 0.001)]
     learning_rate: f64,
@@ -49,7 +56,24 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    // Where `mpirun` has started several processes, only the first one goes on from here.
+    #[cfg(feature = "mpi")]
+    let _mpi = match fmnist_lib::Mpi::join() {
+        Ok(Some(mpi)) => mpi,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted) => {
             eprintln!("interrupted: run the same command again to go on");
@@ -77,10 +101,16 @@ fn run(options: &Options) -> Result<()> {
         let config = FitConfig::default()
             .epochs(options.epochs)
             .batch_size(options.batch_size)
+            .shards(options.shards)
             .learning_rate(options.learning_rate);
-        sweep = sweep.trial(match quick() {
-            true => Trial::of(spec, config.epochs(2)).images(5_000),
-            false => Trial::of(spec, config),
+        let (config, images) = match quick() {
+            true => (config.epochs(2), Some(5_000)),
+            false => (config, options.images),
+        };
+        let trial = Trial::of(spec, config);
+        sweep = sweep.trial(match images {
+            Some(images) => trial.images(images),
+            None => trial,
         });
     }
     let results = sweep.run(&data)?;

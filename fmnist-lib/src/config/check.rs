@@ -12,6 +12,12 @@ impl FitConfig {
         if self.batch_size == 0 {
             return refuse("the batch size must be at least 1".into());
         }
+        if !(1..=self.batch_size).contains(&self.shards) {
+            return refuse(format!(
+                "a batch of {} images cannot be cut into {} shards: 1 to {} are possible",
+                self.batch_size, self.shards, self.batch_size
+            ));
+        }
         // Weights are f32, and so is what they are moved by.
         let rate = self.learning_rate as f32;
         if !(rate.is_finite() && rate > 0.0) {

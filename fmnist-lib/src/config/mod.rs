@@ -30,6 +30,11 @@ pub struct FitConfig {
     pub epochs: usize,
     /// Images per step; the last batch of an epoch may be smaller. Default 512.
     pub batch_size: usize,
+    /// Into how many parts a batch is cut. Gradients are computed shard by shard and added in a fixed order, so that
+    /// several processes ([over MPI](crate#several-processes)) can share a batch: the bits of the result depend
+    /// on this number, and not on that of the processes, which must divide it. Default 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: usize,
     /// What training makes small, and validation measures. Default: cross-entropy.
     #[serde(default, skip_serializing_if = "is_default")]
     pub loss: AnyLoss,
@@ -84,11 +89,20 @@ pub struct FitConfig {
     pub verbose: Verbose,
 }
 
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 impl Default for FitConfig {
     fn default() -> Self {
         Self {
             epochs: 50,
             batch_size: 512,
+            shards: 1,
             loss: AnyLoss::default(),
             optimizer: AnyOptimizer::default(),
             learning_rate: 0.001,
@@ -118,6 +132,11 @@ impl FitConfig {
     /// Takes `batch_size` images a step.
     pub fn batch_size(self, batch_size: usize) -> Self {
         Self { batch_size, ..self }
+    }
+
+    /// Cuts each batch into `shards`.
+    pub fn shards(self, shards: usize) -> Self {
+        Self { shards, ..self }
     }
 
     /// Makes `loss` small in the place of cross-entropy: `loss(MeanSquaredError::new())`.

@@ -6,6 +6,7 @@ mod metric;
 mod roc;
 
 use std::fmt;
+use std::ops::Range;
 
 use candle_core::{D, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -180,12 +181,7 @@ fn refuse_empty(dataset: &Dataset) -> Result<()> {
 /// When the dataset is empty, or the network does not take its images or give a score for each of its classes; [`Error::Interrupted`].
 pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
     let loss = AnyLoss::CrossEntropy;
-    let (loss, classes) = all_losses(
-        model,
-        dataset,
-        loss.as_loss(),
-        Some(&Interruptible::begin()),
-    )?;
+    let (loss, classes) = all_losses(model, dataset, loss.as_loss(), &Interruptible::begin())?;
     Evaluation::of(dataset, &classes, loss)
 }
 
@@ -195,12 +191,7 @@ pub fn evaluate(model: &Model, dataset: &Dataset) -> Result<Evaluation> {
 /// When the dataset is empty, or `loss` cannot compare what the network gives; [`Error::Interrupted`].
 pub fn mean_loss(model: &Model, dataset: &Dataset, loss: impl Into<AnyLoss>) -> Result<f32> {
     let loss = loss.into();
-    let (sum, _) = all_losses(
-        model,
-        dataset,
-        loss.as_loss(),
-        Some(&Interruptible::begin()),
-    )?;
+    let (sum, _) = all_losses(model, dataset, loss.as_loss(), &Interruptible::begin())?;
     Ok((sum / dataset.len() as f64) as f32)
 }
 
@@ -211,17 +202,56 @@ pub(crate) struct Measured {
     pub(crate) accuracy: Option<f32>,
 }
 
-/// Loss and accuracy, to the end whatever happens.
-pub(crate) fn measure(model: &Model, dataset: &Dataset, loss: &dyn Loss) -> Result<Measured> {
-    let (sum, classes) = all_losses(model, dataset, loss, None)?;
-    let confusion = model
-        .classifies(dataset)
-        .then(|| ConfusionMatrix::of(dataset, &classes))
-        .transpose()?;
-    Ok(Measured {
-        loss: (sum / dataset.len() as f64) as f32,
-        accuracy: confusion.map(|confusion| confusion.accuracy() as f32),
-    })
+/// How many forward passes measure a dataset.
+pub(crate) fn batches_of(dataset: &Dataset) -> usize {
+    dataset.len().div_ceil(BATCH)
+}
+
+/// Of these batches the mean losses, and how many images were classified correctly by a network that classifies: two
+/// numbers for each. To the end whatever happens.
+pub(crate) fn measure(
+    model: &Model,
+    dataset: &Dataset,
+    loss: &dyn Loss,
+    batches: Range<usize>,
+) -> Result<Vec<f32>> {
+    model.check_data(dataset, loss)?;
+    let images = batches.start * BATCH..dataset.len().min(batches.end * BATCH);
+    let mut measured = Vec::new();
+    for_each_batch(model, dataset, images, None, |outputs, targets| {
+        let mean = loss.of_batch(outputs, targets)?.to_scalar::<f32>()?;
+        let mut correct = 0;
+        if model.classifies(dataset) {
+            let labels = targets.labels.to_vec1::<u32>()?;
+            let pairs = argmax(outputs)?.into_iter().zip(labels);
+            correct = pairs
+                .filter(|&(class, label)| u32::from(class) == label)
+                .count();
+        }
+        measured.extend([mean, correct as f32]);
+        Ok(())
+    })?;
+    Ok(measured)
+}
+
+impl Measured {
+    /// From what [`measure`] says of all batches.
+    pub(crate) fn of(model: &Model, dataset: &Dataset, batches: &[f32]) -> Self {
+        let (mut sum, mut correct, mut rest) = (0.0, 0.0, dataset.len());
+        for batch in batches.chunks_exact(2) {
+            let images = rest.min(BATCH);
+            sum += f64::from(batch[0]) * images as f64;
+            correct += f64::from(batch[1]);
+            rest -= images;
+        }
+        let count = dataset.len() as f64;
+        Self {
+            loss: (sum / count) as f32,
+            accuracy: model
+                .classifies(dataset)
+                .then_some((correct / count) as f32),
+        }
+    }
 }
 
 /// The sum of the losses of all images, and what each was called by a network that classifies.
@@ -229,24 +259,25 @@ fn all_losses(
     model: &Model,
     dataset: &Dataset,
     loss: &dyn Loss,
-    stop: Option<&Interruptible>,
+    stop: &Interruptible,
 ) -> Result<(f64, Vec<u8>)> {
     let mut classes = Vec::new();
     let mut sum = 0.0;
     model.check_data(dataset, loss)?;
-    for_each_batch(model, dataset, stop, |outputs, images, labels| {
-        let targets = Targets {
-            labels,
-            images,
-            classes: dataset.classes(),
-        };
-        let mean = loss.of_batch(outputs, &targets)?.to_scalar::<f32>()?;
-        sum += f64::from(mean) * labels.dims1()? as f64;
-        if model.classifies(dataset) {
-            classes.extend(argmax(outputs)?);
-        }
-        Ok(())
-    })?;
+    for_each_batch(
+        model,
+        dataset,
+        0..dataset.len(),
+        Some(stop),
+        |outputs, targets| {
+            let mean = loss.of_batch(outputs, targets)?.to_scalar::<f32>()?;
+            sum += f64::from(mean) * targets.labels.dims1()? as f64;
+            if model.classifies(dataset) {
+                classes.extend(argmax(outputs)?);
+            }
+            Ok(())
+        },
+    )?;
     Ok((sum, classes))
 }
 
@@ -258,10 +289,16 @@ fn all_losses(
 pub fn outputs(model: &Model, dataset: &Dataset) -> Result<Tensor> {
     let mut parts = Vec::new();
     let stop = Interruptible::begin();
-    for_each_batch(model, dataset, Some(&stop), |outputs, _, _| {
-        parts.push(outputs.to_device(&Device::Cpu)?);
-        Ok(())
-    })?;
+    for_each_batch(
+        model,
+        dataset,
+        0..dataset.len(),
+        Some(&stop),
+        |outputs, _| {
+            parts.push(outputs.to_device(&Device::Cpu)?);
+            Ok(())
+        },
+    )?;
     Ok(Tensor::cat(&parts, 0)?)
 }
 
@@ -277,26 +314,33 @@ pub fn predict(model: &Model, dataset: &Dataset) -> Result<Predictions> {
     let stop = Interruptible::begin();
     let loss = AnyLoss::CrossEntropy;
     model.check_data(dataset, loss.as_loss())?;
-    for_each_batch(model, dataset, Some(&stop), |logits, _, _| {
-        let probabilities = candle_nn::ops::softmax(logits, D::Minus1)?;
-        predictions
-            .probabilities
-            .extend(probabilities.to_vec2::<f32>()?);
-        predictions.classes.extend(argmax(logits)?);
-        Ok(())
-    })?;
+    for_each_batch(
+        model,
+        dataset,
+        0..dataset.len(),
+        Some(&stop),
+        |logits, _| {
+            let probabilities = candle_nn::ops::softmax(logits, D::Minus1)?;
+            predictions
+                .probabilities
+                .extend(probabilities.to_vec2::<f32>()?);
+            predictions.classes.extend(argmax(logits)?);
+            Ok(())
+        },
+    )?;
     Ok(predictions)
 }
 
 fn for_each_batch(
     model: &Model,
     dataset: &Dataset,
+    images: Range<usize>,
     stop: Option<&Interruptible>,
-    mut visit: impl FnMut(&Tensor, &Tensor, &Tensor) -> Result<()>,
+    mut visit: impl FnMut(&Tensor, &Targets<'_>) -> Result<()>,
 ) -> Result<()> {
     refuse_empty(dataset)?;
     model.check_images(dataset)?;
-    let indices: Vec<usize> = (0..dataset.len()).collect();
+    let indices: Vec<usize> = images.collect();
     for indices in indices.chunks(BATCH) {
         if stop.is_some_and(Interruptible::requested) {
             return Err(Error::Interrupted);
@@ -305,7 +349,12 @@ fn for_each_batch(
         let (images, labels) = batch(dataset, indices, scaling, model.device())?;
         let outputs = model.forward(&images, None)?;
         model.check_scores(&outputs, indices.len())?;
-        visit(&outputs, &images, &labels)?;
+        let targets = Targets {
+            labels: &labels,
+            images: &images,
+            classes: dataset.classes(),
+        };
+        visit(&outputs, &targets)?;
     }
     Ok(())
 }

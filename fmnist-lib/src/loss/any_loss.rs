@@ -25,6 +25,11 @@ pub enum AnyLoss {
 }
 
 impl AnyLoss {
+    /// Whether its code is the user's own.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self, Self::Custom(_))
+    }
+
     /// The loss behind the name: what validation is measured by.
     pub(crate) fn as_loss(&self) -> &dyn Loss {
         match self {

@@ -15,8 +15,8 @@ use super::{Log, Model};
 use crate::config::FitConfig;
 use crate::error::Result;
 use crate::optim::{Adam, Optimizer, OptimizerState, to_host};
-use crate::support::files::read;
-use crate::support::tensors::{Wanted, parse, refused, write};
+use crate::support::files::{read, write_atomically};
+use crate::support::tensors::{Wanted, parse, refused, serialize, write};
 
 const BEST: &str = "best/";
 const AVERAGE: &str = "average/";
@@ -33,6 +33,11 @@ impl Model {
 
     // Here and elsewhere: what is generic is compiled in the cell of a notebook that calls it.
     fn write_to(&self, path: &Path) -> Result<()> {
+        write_atomically(path, &self.to_bytes(path)?)
+    }
+
+    /// What [`save`](Self::save) writes to `path`.
+    pub(crate) fn to_bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let (optimizer, log) = (&self.optimizer, &self.log);
         let mut tensors = self.weights();
         for (weight, state) in self.weights.iter().zip(&optimizer.of_weights) {
@@ -47,8 +52,9 @@ impl Model {
             }
         }
         let frozen = self.frozen_names()?;
+        let in_shards = log.run.as_ref().is_some_and(|run| run.config.shards > 1);
         let mut metadata = Metadata {
-            version: match log.epoch_so_far.is_some() || !frozen.is_empty() {
+            version: match log.epoch_so_far.is_some() || !frozen.is_empty() || in_shards {
                 true => VERSION,
                 false => FIRST_VERSION,
             },
@@ -67,11 +73,8 @@ impl Model {
             metadata.spec = None;
         }
         let json = serde_json::to_string(&metadata).map_err(|error| refused(path, error))?;
-        write(
-            path,
-            &tensors,
-            Some(HashMap::from([(METADATA.to_owned(), json)])),
-        )
+        let metadata = HashMap::from([(METADATA.to_owned(), json)]);
+        serialize(path, &tensors, Some(metadata))
     }
 
     /// Writes the weights alone to `path`, under their names, for any program that reads safetensors.
@@ -94,15 +97,19 @@ impl Model {
     }
 
     fn read_from(path: &Path) -> Result<Self> {
-        let bytes = read(path)?;
-        let spec = metadata(path, &bytes)?.spec.ok_or_else(|| {
+        Self::from_bytes(path, &read(path)?)
+    }
+
+    /// What [`load`](Self::load) reads from `path`.
+    pub(crate) fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let spec = metadata(path, bytes)?.spec.ok_or_else(|| {
             refused(
                 path,
                 "it has layers of your own: build the model from its ModelSpec, then call restore",
             )
         })?;
         let mut model = spec.build(0)?;
-        model.restore_from(path, &bytes)?;
+        model.restore_from(path, bytes)?;
         Ok(model)
     }
 

@@ -12,7 +12,7 @@ use crate::history::{Ended, EpochSoFar, History};
 use crate::support::tensors::{parse, refused};
 
 /// Of a file that the version before cannot read. It would train the part of an epoch again that
-/// [`Metadata::epoch_so_far`] tells of, and layers that are [`Metadata::frozen`].
+/// [`Metadata::epoch_so_far`] tells of, and layers that are [`Metadata::frozen`]; and it knows nothing of shards.
 pub(super) const VERSION: u32 = 2;
 /// Of any other file.
 pub(super) const FIRST_VERSION: u32 = 1;

@@ -8,6 +8,7 @@ use crate::config::FitConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Targets};
+use crate::nn::stage::Part;
 use crate::nn::{Step, f32_slices, on_cpu_in_f32};
 use crate::optim::to_host;
 use crate::plan::{Plan, PlanPass};
@@ -26,7 +27,7 @@ pub(crate) struct Gradients {
 
 /// What layers have measured in a training pass, such as moving means: for each weight that its layer keeps up to
 /// date, in order, its next value.
-pub(crate) struct Statistics(Vec<Tensor>);
+pub(crate) struct Statistics(pub(crate) Vec<Tensor>);
 
 impl Statistics {
     /// Those of a forward pass in a step; none of any other.
@@ -60,8 +61,20 @@ impl Model {
         loss: &dyn Loss,
         step: Step,
     ) -> Result<Gradients> {
+        self.gradients_of(Part::WHOLE, targets, loss, step)
+    }
+
+    /// Of `part` of a batch, whose images are `targets.images`: their mean loss, and what they add to the gradients of
+    /// the batch.
+    pub(crate) fn gradients_of(
+        &self,
+        part: Part<'_>,
+        targets: &Targets<'_>,
+        loss: &dyn Loss,
+        step: Step,
+    ) -> Result<Gradients> {
         let input = targets.images;
-        let mut pass = self.plan_pass(input);
+        let mut pass = self.plan_pass(input).map(|pass| pass.of(part));
         let (scores, statistics) = match &mut pass {
             // Candle's graph starts at the scores: behind them the kernels go back by themselves.
             Some(pass) => {
@@ -80,10 +93,22 @@ impl Model {
                     let model = self.spec.name();
                     Error::Invalid(format!("the loss of model {model} depends on no score"))
                 })?;
-                self.backward_planned(pass, input, of_scores)?
+                match part.share {
+                    1.0 => self.backward_planned(pass, input, of_scores)?,
+                    share => {
+                        let of_scores = (of_scores * f64::from(share))?;
+                        self.backward_planned(pass, input, &of_scores)?
+                    }
+                }
             }
             None => {
-                let of_weight = |var: &Var| gradients.get(var).map(to_host).transpose();
+                let of_weight = |var: &Var| {
+                    let of_weight = gradients.get(var).map(to_host).transpose()?;
+                    Ok(of_weight.map(|mut values| {
+                        values.iter_mut().for_each(|value| *value *= part.share);
+                        values
+                    }))
+                };
                 self.vars().map(of_weight).collect::<Result<_>>()?
             }
         };

@@ -52,6 +52,11 @@ pub(crate) struct RunPlan {
 }
 
 impl RunPlan {
+    /// Epochs of this run before `epoch`, which is counted from 1 over all runs.
+    pub(crate) fn epoch_of_run(&self, epoch: usize) -> usize {
+        epoch - self.epochs_before - 1
+    }
+
     /// The number of its last epoch, counted from 1.
     pub(crate) fn last_epoch(&self) -> usize {
         self.epochs_before.saturating_add(self.config.epochs)

@@ -10,6 +10,7 @@ mod place;
 mod profile;
 mod report;
 mod score_gradients;
+mod shards;
 mod spec;
 mod summary;
 mod up_to;
@@ -20,6 +21,7 @@ use candle_core::{Device, Tensor, Var};
 
 pub use block::Block;
 pub(crate) use block::{Branches, NamedLayer, Part};
+pub(crate) use gradients::Gradients;
 pub(crate) use log::{Log, RunPlan};
 pub use profile::{Profile, ProfileRow};
 pub use report::{one_layer, three_layer, two_layer};

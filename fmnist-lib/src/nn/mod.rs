@@ -193,6 +193,16 @@ impl<'a> Pass<'a> {
 }
 
 impl Step {
+    /// As shard `shard` of the batch sees it: each draws numbers of its own, wherever it is computed.
+    pub(crate) fn of_shard(self, shard: usize) -> Self {
+        let key = key(self.seed, Purpose::Shard(shard));
+        let (seed, _) = key.split_first_chunk().expect("a key has 32 bytes");
+        Self {
+            seed: u64::from_le_bytes(*seed),
+            ..self
+        }
+    }
+
     fn key(self, layer: &str) -> [u8; 32] {
         let Self { seed, epoch, step } = self;
         key(

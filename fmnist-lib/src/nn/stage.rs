@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::mem::take;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use fmnist_kernels::{self as kernels, Gradients, Isa, Moments};
@@ -64,6 +65,31 @@ impl Staged {
     }
 }
 
+/// A batch, or one of the shards that it is cut into.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// Which part of the batch's images it has; 0 where there are fewer images than shards, and it takes part
+    /// without any of its own.
+    pub(crate) share: f32,
+    /// The way to the other shards, where a layer needs to know of them.
+    pub(crate) others: Option<&'a dyn Exchange>,
+}
+
+/// Where the shards of a batch meet that are computed at the same time.
+pub(crate) trait Exchange: Sync {
+    /// Waits for all shards; returns what each of them has given, in the order of the shards. All give as many
+    /// numbers.
+    fn exchange(&self, own: Vec<f32>) -> Result<Arc<Vec<Vec<f32>>>>;
+}
+
+impl Part<'_> {
+    /// A batch that is not cut.
+    pub(crate) const WHOLE: Self = Self {
+        share: 1.0,
+        others: None,
+    };
+}
+
 /// The forward pass of a batch through a stage.
 pub(crate) struct Forward<'a> {
     pub(crate) isa: Isa,
@@ -72,6 +98,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) weights: Weights<'a>,
     /// Given while training.
     pub(crate) step: Option<Step>,
+    pub(crate) part: Part<'a>,
     /// Whether its weights are to stay as they are.
     pub(crate) frozen: bool,
     pub(crate) output: &'a mut Vec<f32>,
@@ -88,6 +115,7 @@ pub(crate) struct Backward<'a> {
     /// That of the output. The stage may use its memory.
     pub(crate) gradient: &'a mut Vec<f32>,
     pub(crate) wants_inputs: bool,
+    pub(crate) part: Part<'a>,
     /// As in the forward pass.
     pub(crate) frozen: bool,
     pub(crate) of_inputs: &'a mut [Vec<f32>],
@@ -175,6 +203,8 @@ pub(crate) struct Kept {
     pub(crate) sums: Vec<f32>,
     /// What a normalisation measured.
     pub(crate) moments: Moments,
+    /// Of how many pixels, in all shards.
+    pub(crate) pixels: f64,
     /// The next values of the weights that are not trainable.
     pub(crate) statistics: Vec<Tensor>,
     /// The graph behind a layer of the user's own.

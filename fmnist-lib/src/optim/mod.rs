@@ -98,6 +98,11 @@ macro_rules! any_optimizer {
         })+
 
         impl AnyOptimizer {
+            /// Whether its code is the user's own.
+            pub(crate) fn is_own(&self) -> bool {
+                matches!(self, Self::Custom(_))
+            }
+
             /// The optimiser behind the name.
             pub fn as_optimizer(&self) -> &dyn Optimizer {
                 match self {

@@ -9,11 +9,12 @@ use fmnist_kernels as kernels;
 use super::{Node, Plan, Source};
 use crate::error::Result;
 use crate::nn::Step;
-use crate::nn::stage::{Backward, Forward, Kept, Weights};
+use crate::nn::stage::{Backward, Forward, Kept, Part, Weights};
 
 /// A forward pass and the backward pass that belongs to it, in memory that no other pass sees.
 pub(crate) struct PlanPass<'a> {
     plan: &'a Plan,
+    part: Part<'a>,
     memory: Memory,
     /// For each stage, how long it took forwards and backwards.
     times: Vec<[Duration; 2]>,
@@ -74,9 +75,16 @@ impl<'a> PlanPass<'a> {
     pub(super) fn new(plan: &'a Plan, memory: Memory) -> Self {
         Self {
             plan,
+            part: Part::WHOLE,
             memory,
             times: vec![[Duration::ZERO; 2]; plan.nodes.len()],
         }
+    }
+
+    /// As the pass of a part of a batch.
+    pub(crate) fn of(mut self, part: Part<'a>) -> Self {
+        self.part = part;
+        self
     }
 
     /// For each stage, how long it took in the last passes, forwards and backwards.
@@ -117,6 +125,7 @@ impl<'a> PlanPass<'a> {
                 inputs: &inputs,
                 weights: Weights(&weights[node.weights.clone()]),
                 step,
+                part: self.part,
                 frozen: node.frozen,
                 output: &mut output,
                 kept: &mut kept[at],
@@ -182,6 +191,7 @@ impl<'a> PlanPass<'a> {
                 kept: &mut kept[at],
                 gradient: &mut gradient,
                 wants_inputs: node.wants_inputs,
+                part: self.part,
                 frozen: node.frozen,
                 of_inputs: &mut of_inputs,
                 of_weights: &mut of_weights[at],

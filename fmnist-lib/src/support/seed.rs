@@ -23,6 +23,8 @@ pub(crate) enum Purpose<'a> {
     },
     /// The order of the training images in an epoch.
     Shuffle { epoch: usize },
+    /// The seed of what one of the shards of a batch draws.
+    Shard(usize),
     /// The changes of the training images in an epoch.
     Augment { epoch: usize },
     /// What the named layer draws in one step: what dropout drops.
@@ -49,6 +51,7 @@ pub(crate) fn key(seed: u64, purpose: Purpose<'_>) -> [u8; 32] {
             attempt,
         } => ("setting", name, trial, attempt),
         Purpose::Shuffle { epoch } => ("shuffle", "", epoch, 0),
+        Purpose::Shard(shard) => ("shard", "", 0, shard),
         Purpose::Augment { epoch } => ("augment", "", epoch, 0),
         Purpose::Layer { name, epoch, step } => ("layer", name, epoch, step),
     };

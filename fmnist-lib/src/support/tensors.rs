@@ -63,11 +63,19 @@ pub(crate) fn write(
     tensors: &[(String, Tensor)],
     metadata: Option<HashMap<String, String>>,
 ) -> Result<()> {
+    write_atomically(path, &serialize(path, tensors, metadata)?)
+}
+
+/// The bytes of a file; `path` is for errors.
+pub(crate) fn serialize(
+    path: &Path,
+    tensors: &[(String, Tensor)],
+    metadata: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>> {
     // Candle writes the bytes of a tensor, and panics where another device does not hand them over.
     let on_cpu = tensors
         .iter()
         .map(|(name, tensor)| Ok((name, tensor.to_device(&Device::Cpu)?)));
     let on_cpu: Vec<(&String, Tensor)> = on_cpu.collect::<Result<_>>()?;
-    let bytes = safetensors::serialize(on_cpu, metadata).map_err(|error| refused(path, error))?;
-    write_atomically(path, &bytes)
+    safetensors::serialize(on_cpu, metadata).map_err(|error| refused(path, error))
 }

@@ -3,56 +3,32 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use candle_core::Tensor;
-
 use super::averaging::{average, with_average};
+use super::batch::Batch;
 use super::callbacks::{Callback, StepRecord};
+use super::processes::{Command, Team};
+use super::shards::gradients;
 use super::trainer::Trainer;
 use crate::config::FitConfig;
-use crate::data::Dataset;
-use crate::data::{augmented_batch, shuffled};
+use crate::data::{Dataset, shuffled};
 use crate::error::{Error, Result};
-use crate::evaluate::measure;
+use crate::evaluate::{Measured, batches_of, measure};
 use crate::history::{Ended, EpochRecord, EpochSoFar};
-use crate::loss::Targets;
 use crate::model::Model;
 use crate::nn::Step;
 use crate::optim::add_l2;
-
-/// The images at `indices`, scaled and augmented as in epoch `epoch`, and their labels.
-pub(super) fn inputs(
-    model: &Model,
-    train: &Dataset,
-    indices: &[usize],
-    config: &FitConfig,
-    epoch: usize,
-) -> Result<(Tensor, Tensor)> {
-    augmented_batch(
-        train,
-        indices,
-        model.spec().input_scaling(),
-        &config.augmentation,
-        (config.seed, epoch),
-        model.device(),
-    )
-}
 
 /// One step of the optimiser on some images: their mean loss before it, and how many of them were classified
 /// correctly, by a network that classifies.
 pub(super) fn train_step(
     model: &mut Model,
-    (images, labels): (&Tensor, &Tensor),
-    classes: usize,
+    batch: &Batch<'_>,
     config: &FitConfig,
     step: Step,
     rate: f64,
+    team: &Team,
 ) -> Result<(f32, Option<usize>)> {
-    let targets = Targets {
-        labels,
-        images,
-        classes,
-    };
-    let mut gradients = model.gradients(&targets, &*config.training_loss(), step)?;
+    let mut gradients = gradients(model, batch, config, step, team)?;
     if config.l2 > 0.0 {
         add_l2(config.l2, model.vars(), &mut gradients.of_weights)?;
     }
@@ -84,7 +60,7 @@ impl Trainer<'_, '_> {
             model, plan, train, ..
         } = self;
         let config = &plan.config;
-        let epoch_of_run = epoch - plan.epochs_before - 1;
+        let epoch_of_run = plan.epoch_of_run(epoch);
         let order = shuffled(train.len(), config.seed, epoch);
         let steps = order.len().div_ceil(config.batch_size);
         let history = model.log.history.epochs[plan.epochs_before..].to_vec();
@@ -109,9 +85,17 @@ impl Trainer<'_, '_> {
                 .callbacks
                 .learning_rate(epoch, step.step, rate_of(index));
             check_rate(rate)?;
-            let (images, labels) = inputs(model, train, indices, config, epoch)?;
-            let batch = (&images, &labels);
-            let (loss, correct) = train_step(model, batch, train.classes(), config, step, rate)?;
+            let batch = Batch {
+                dataset: train,
+                indices,
+                epoch,
+            };
+            self.team.tell(&Command::Step {
+                epoch,
+                step: step.step,
+                rate,
+            });
+            let (loss, correct) = train_step(model, &batch, config, step, rate, &self.team)?;
             average(model, plan, epoch_of_run * steps + step.step)?;
 
             so_far.steps = step.step;
@@ -135,14 +119,15 @@ impl Trainer<'_, '_> {
                 model.log.epoch_so_far = None;
                 return Ok(ControlFlow::Break(Ended::ByCallback));
             }
-            if self.stop.requested() && step.step < steps {
+            if self.team.stop_requested() && step.step < steps {
                 return Ok(ControlFlow::Break(Ended::Interrupted));
             }
         }
         let measured = match self.validation {
-            Some(validation) if !validation.is_empty() => Some(with_average(model, |model| {
-                measure(model, validation, config.loss.as_loss())
-            })?),
+            Some(validation) if !validation.is_empty() => {
+                self.team.tell(&Command::Measure);
+                Some(validate(model, validation, config, &self.team)?)
+            }
             _ => None,
         };
         let record = EpochRecord {
@@ -157,6 +142,24 @@ impl Trainer<'_, '_> {
         };
         Ok(ControlFlow::Continue((record, wanted)))
     }
+}
+
+/// Measures the model on the validation images, of which each process takes a part.
+pub(super) fn validate(
+    model: &mut Model,
+    validation: &Dataset,
+    config: &FitConfig,
+    team: &Team,
+) -> Result<Measured> {
+    let batches = batches_of(validation);
+    let (peers, loss) = (team.peers(), config.loss.as_loss());
+    let each = batches.div_ceil(peers.size());
+    let first = batches.min(peers.rank() * each);
+    let own = first..batches.min(first + each);
+    let mut told = with_average(model, |model| measure(model, validation, loss, own))?;
+    told.resize(2 * each, 0.0);
+    let heard = peers.all_gather(&told);
+    Ok(Measured::of(model, validation, &heard[..2 * batches]))
 }
 
 /// Refuses what a callback has made of the learning rate; 0 is a step that changes nothing.

@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod averaging;
+mod batch;
 mod callbacks;
 mod early_stopping;
 mod epoch;
@@ -8,10 +9,12 @@ mod gradient_noise;
 mod live;
 mod measures;
 mod on_batch;
+mod processes;
 mod progress;
 mod range_test;
 mod rate_function;
 mod run;
+mod shards;
 mod tensorboard;
 mod trainer;
 
@@ -22,6 +25,9 @@ pub use callbacks::{Callback, StepRecord};
 pub use gradient_noise::{GradientNoise, gradient_noise};
 pub use measures::Measures;
 pub use on_batch::{BatchResult, train_on_batch};
+#[cfg(feature = "mpi")]
+pub use processes::Mpi;
+use processes::Team;
 pub use range_test::range_test;
 pub use rate_function::LearningRateScheduler;
 pub use run::Run;
@@ -34,7 +40,6 @@ use crate::config::FitConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::{Model, RunPlan};
-use crate::support::interrupt::Interruptible;
 
 /// Trains `model` on `train` by the loss and the optimiser of `config`, and measures it on
 /// `validation` (a `&Dataset`, or `None`) after each epoch.
@@ -136,13 +141,17 @@ fn train_on<'a>(
     own: &'a mut [&mut dyn Callback],
 ) -> Result<Run> {
     let progress = progress::choose(model, &plan);
+    let team = match model.log.ended {
+        Some(_) => Team::alone(),
+        None => Team::lead(model, train, validation)?,
+    };
     let trainer = Trainer {
         model,
         plan,
         train,
         validation,
         callbacks: CallbackList { progress, own },
-        stop: Interruptible::begin(),
+        team,
     };
     trainer.run()
 }

@@ -1,6 +1,8 @@
 //! A step at a time, for training loops of one's own.
 
-use super::epoch::{check_rate, inputs, train_step};
+use super::batch::Batch;
+use super::epoch::{check_rate, train_step};
+use super::processes::Team;
 use super::run::check_training;
 use crate::config::FitConfig;
 use crate::data::Dataset;
@@ -8,7 +10,6 @@ use crate::data::shuffled;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::nn::Step;
-use crate::support::interrupt::Interruptible;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +54,7 @@ pub fn train_on_batch(
                 .into(),
         ));
     }
-    let stop = Interruptible::begin();
+    let team = Team::alone();
     let number = model.optimizer.steps + 1;
     let step = Step {
         seed: config.seed,
@@ -61,11 +62,15 @@ pub fn train_on_batch(
         step: number,
     };
     let indices: Vec<usize> = (0..batch.len()).collect();
-    // Each step changes the images otherwise, as each epoch of `fit` does.
-    let (images, labels) = inputs(model, batch, &indices, config, number)?;
-    let (pair, rate) = ((&images, &labels), config.learning_rate);
-    let (loss, correct) = train_step(model, pair, batch.classes(), config, step, rate)?;
-    if stop.requested() {
+    let images = Batch {
+        dataset: batch,
+        indices: &indices,
+        // Each step changes the images otherwise, as each epoch of `fit` does.
+        epoch: number,
+    };
+    let rate = config.learning_rate;
+    let (loss, correct) = train_step(model, &images, config, step, rate, &team)?;
+    if team.stop_requested() {
         return Err(Error::Interrupted);
     }
     Ok(BatchResult {

@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::epoch::{inputs, train_step};
+use super::batch::Batch;
+use super::epoch::train_step;
+use super::processes::Team;
 use super::run::check_training;
 use crate::config::FitConfig;
 use crate::data::Dataset;
@@ -10,7 +12,6 @@ use crate::data::shuffled;
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
 use crate::nn::Step;
-use crate::support::interrupt::Interruptible;
 
 /// How much of the smoothed loss is kept in each step.
 const SMOOTHING: f64 = 0.9;
@@ -43,7 +44,7 @@ pub fn range_test(
             "a range test needs positive, rising learning rates (1e-5..=1.0), not {rates:?}"
         )));
     }
-    let stop = Interruptible::begin();
+    let team = Team::alone();
     let order = shuffled(train.len(), config.seed, 1);
     let steps = order.len().div_ceil(config.batch_size);
     let factor = (highest / lowest).powf(1.0 / (steps.max(2) - 1) as f64);
@@ -55,9 +56,12 @@ pub fn range_test(
             epoch: 1,
             step: index + 1,
         };
-        let (images, labels) = inputs(&model, train, indices, config, step.epoch)?;
-        let batch = (&images, &labels);
-        let loss = match train_step(&mut model, batch, train.classes(), config, step, rate) {
+        let batch = Batch {
+            dataset: train,
+            indices,
+            epoch: step.epoch,
+        };
+        let loss = match train_step(&mut model, &batch, config, step, rate, &team) {
             Ok((loss, _)) => f64::from(loss),
             Err(Error::Diverged { .. }) => break,
             Err(error) => return Err(error),
@@ -70,7 +74,7 @@ pub fn range_test(
         if loss > OUT_OF_HAND * best {
             break;
         }
-        if stop.requested() {
+        if team.stop_requested() {
             return Err(Error::Interrupted);
         }
     }

@@ -1,5 +1,6 @@
 //! What a run did, and what is refused before it begins.
 
+use super::processes::check_shared;
 use crate::config::FitConfig;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ pub(crate) fn check(
     validation: Option<&Dataset>,
 ) -> Result<()> {
     check_training(model, config, train)?;
+    check_shared(model, config)?;
     if let Some(validation) = validation {
         model.check_data(validation, config.loss.as_loss())?;
     }
@@ -52,6 +54,9 @@ pub(super) fn check_training(model: &Model, config: &FitConfig, train: &Dataset)
         return Err(Error::Invalid("there are no training images".into()));
     }
     model.check_learns()?;
+    if config.shards > 1 {
+        model.check_shards()?;
+    }
     config.cross_entropy().check_weights(train)?;
     model.check_data(train, config.loss.as_loss())
 }

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use super::averaging;
 use super::callbacks::{Callback, CallbackList};
 use super::early_stopping::{keep_best, restore_best, stopped_early};
+use super::processes::Team;
 use super::run::Run;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::history::{Ended, EpochRecord, History};
 use crate::model::{Model, RunPlan};
-use crate::support::interrupt::Interruptible;
 
 /// Trains a model, which nobody else can use meanwhile.
 pub(super) struct Trainer<'a, 'b> {
@@ -19,7 +19,7 @@ pub(super) struct Trainer<'a, 'b> {
     pub(super) train: &'a Dataset,
     pub(super) validation: Option<&'a Dataset>,
     pub(super) callbacks: CallbackList<'a, 'b>,
-    pub(super) stop: Interruptible,
+    pub(super) team: Team,
 }
 
 impl Trainer<'_, '_> {
@@ -68,7 +68,7 @@ impl Trainer<'_, '_> {
                 return Ok(Ended::ByCallback);
             }
             // Behind the last epoch there is nothing left to stop.
-            if self.stop.requested() && epoch < last {
+            if self.team.stop_requested() && epoch < last {
                 return Ok(Ended::Interrupted);
             }
         }

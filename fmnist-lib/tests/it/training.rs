@@ -4,10 +4,10 @@ use std::thread;
 use fmnist_lib::candle_core::Tensor;
 use fmnist_lib::{
     Augmentation, BatchNorm, Callback, Conv2d, Dataset, Dense, Dropout, EarlyStopping, Ended,
-    EpochRecord, Error, FitConfig, Flatten, LearningRateScheduler, MacroF1, MaxPool2d, Measures,
-    Model, ModelSpec, Predictions, Result, RocAuc, Run, Scaling, Schedule, Sgd, StepRecord,
-    TopKAccuracy, Verbose, ZeroPadding2d, evaluate, finish, fit, fit_with, gradient_noise,
-    one_layer, predict, resume, three_layer, train_on_batch, two_layer,
+    EpochRecord, Error, FitConfig, Flatten, Init, Layer, LearningRateScheduler, MacroF1, MaxPool2d,
+    Measures, Model, ModelSpec, Pass, Predictions, Result, RocAuc, Run, Scaling, Schedule, Sgd,
+    StepRecord, TopKAccuracy, Verbose, Weight, ZeroPadding2d, evaluate, finish, fit, fit_with,
+    gradient_noise, one_layer, predict, resume, three_layer, train_on_batch, two_layer,
 };
 
 use crate::striped;
@@ -71,6 +71,84 @@ fn a_seed_gives_the_same_bits_on_1_and_2_threads() {
     };
     let one = train(1);
     assert!(one == train(2) && one == train(3));
+}
+
+/// Shards that wait for each other, as batch normalisation measures all of them. Of the last batch, some have no image.
+#[test]
+fn shards_give_the_same_bits_on_any_number_of_threads() {
+    let (data, validation) = (striped(103, 2), striped(300, 9));
+    let spec = ModelSpec::new("normalised")
+        .layer("conv", Conv2d::new(8))
+        .layer("norm", BatchNorm::new().relu())
+        .layer("dropout", Dropout::new(0.3))
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10));
+    let train = |threads, shards| {
+        let pool = rayon::ThreadPoolBuilder::new();
+        let pool = pool.num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut model = spec.build(4).unwrap();
+            let config = quiet(2).batch_size(50).shards(shards);
+            fit(&mut model, &data, &validation, config).unwrap();
+            bits(&model)
+        })
+    };
+    let one = train(1, 6);
+    assert!(one == train(2, 6) && one == train(3, 6));
+    assert!(one != train(1, 1) && one != train(1, 5));
+}
+
+#[test]
+fn batches_that_cannot_be_cut_into_shards_are_refused() {
+    let data = striped(20, 2);
+    let refused = |spec: ModelSpec, config| {
+        let refused = fit(&mut spec.build(1).unwrap(), &data, None, config);
+        refused.unwrap_err().to_string()
+    };
+    for shards in [0, 9] {
+        assert_eq!(
+            refused(small(), quiet(1).batch_size(8).shards(shards)),
+            format!("a batch of 8 images cannot be cut into {shards} shards: 1 to 8 are possible")
+        );
+    }
+    let measuring = ModelSpec::new("measuring")
+        .custom("mine", Measuring)
+        .layer("flatten", Flatten)
+        .layer("out", Dense::new(10));
+    let told = refused(measuring.clone(), quiet(1).batch_size(8).shards(2));
+    assert!(
+        told.contains("its layer mine is your own, and keeps weights up to date"),
+        "{told}"
+    );
+    fit(
+        &mut measuring.build(1).unwrap(),
+        &data,
+        None,
+        quiet(1).batch_size(8),
+    )
+    .unwrap();
+}
+
+/// Keeps a weight up to date by itself.
+#[derive(Debug)]
+struct Measuring;
+
+impl Layer for Measuring {
+    fn kind(&self) -> &str {
+        "Measuring"
+    }
+
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+
+    fn weights(&self, _: &[usize]) -> Vec<Weight> {
+        vec![Weight::new("mean", vec![1], Init::Zeros).not_trainable()]
+    }
+
+    fn forward(&self, input: &Tensor, _: &[Tensor], _: &Pass<'_>) -> Result<Tensor> {
+        Ok(input.clone())
+    }
 }
 
 #[test]

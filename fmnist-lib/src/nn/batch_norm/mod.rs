@@ -1,10 +1,12 @@
+mod shared;
+
 use candle_core::Tensor;
 use fmnist_kernels as kernels;
 use serde::{Deserialize, Serialize};
 
 use super::ending::Ending;
 use super::stage::{Backward, Forward, Place, Stage, Staged};
-use super::{Activation, Init, Layer, Pass, Weight};
+use super::{Activation, Init, Layer, Pass, Weight, check_epsilon};
 use crate::error::{Error, Result};
 
 /// `keras.layers.BatchNormalization`: gives each channel the mean `beta` and the deviation `gamma`,
@@ -78,7 +80,7 @@ impl Layer for BatchNorm {
                 self.momentum
             )));
         }
-        super::check_epsilon("BatchNorm", self.epsilon)?;
+        check_epsilon("BatchNorm", self.epsilon)?;
         Ok(input.to_vec())
     }
 
@@ -162,6 +164,15 @@ impl Stage for BatchNormStage {
         let measures = pass.step.is_some() && !pass.frozen;
         if measures {
             kept.moments = self.kernel.moments(pass.isa, x);
+            if let Some(others) = pass.part.others {
+                let idle = pass.part.share == 0.0;
+                let pixels = if idle {
+                    0
+                } else {
+                    x.len() / self.kernel.channels
+                };
+                (kept.moments, kept.pixels) = shared::moments(others, &kept.moments, pixels)?;
+            }
             kept.statistics.clear();
             let measured = [&kept.moments.mean, &kept.moments.variance];
             for (place, values) in [MOVING_MEAN, MOVING_VARIANCE].into_iter().zip(measured) {
@@ -204,11 +215,17 @@ impl Stage for BatchNormStage {
                 gamma: w[0],
                 beta: w[1],
                 moments: &pass.kept.moments,
-                fixed: pass.frozen,
+                fixed: pass.frozen || pass.part.others.is_some(),
                 dy,
                 activation: self.ending.again(&pass.kept.bits),
             };
             self.kernel.backward(pass.isa, operands, into);
-        })
+        })?;
+        match pass.part.others {
+            Some(others) if !pass.frozen && pass.wants_inputs => {
+                shared::complete(self.kernel, others, &mut pass)
+            }
+            _ => Ok(()),
+        }
     }
 }
