@@ -2,9 +2,12 @@
 //!
 //! The table goes to standard output as Markdown; progress to the terminal or, without one, to
 //! standard output as well; results (JSON, CSV), curves (SVG, PNG) and trained models to a folder.
-//! Interrupted? Run the same command again: each network goes on after its last whole epoch. Several
+//! Interrupted? Run the same command again: each network goes on with its next batch. Several
 //! machines? Run it on each of them, with the same folder: they divide the networks and seeds among
 //! themselves, and each prints the whole table.
+//!
+//! It ends with 0 when all is done, 130 after Ctrl-C, 143 after SIGTERM (from Slurm, Kubernetes or `docker stop`), 2 when
+//! an option is wrong, and 1 after any other error. Only after 130 and 143 is there something to go on with.
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -12,7 +15,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fmnist_lib::{
-    Error, FashionMnist, FitConfig, Result, Sweep, Trial, one_layer, plot, three_layer, two_layer,
+    Error, FashionMnist, FitConfig, Result, Sweep, Trial, one_layer, plot, quick, three_layer,
+    two_layer,
 };
 
 #[derive(Parser)]
@@ -33,9 +37,6 @@ struct Options {
     /// Images per step
     #[arg(long, default_value_t = 512)]
     batch_size: usize,
-    /// Training images, of those of the split
-    #[arg(long)]
-    images: Option<usize>,
     /// Parts of a batch whose gradients are computed apart, by several processes under mpirun (feature mpi). Results
     /// depend on this number, but not on that of the processes, which must divide it
     #[arg(long, default_value_t = 1)]
@@ -99,10 +100,9 @@ fn run(options: &Options) -> Result<()> {
             .batch_size(options.batch_size)
             .shards(options.shards)
             .learning_rate(options.learning_rate);
-        let trial = Trial::of(spec, config);
-        sweep = sweep.trial(match options.images {
-            Some(images) => trial.images(images),
-            None => trial,
+        sweep = sweep.trial(match quick() {
+            true => Trial::of(spec, config.epochs(2)).images(5_000),
+            false => Trial::of(spec, config),
         });
     }
     let results = sweep.run(&data)?;

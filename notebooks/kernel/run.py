@@ -1,7 +1,9 @@
 """Runs notebooks from top to bottom, each in a fresh Rust kernel, and stops where a cell fails."""
 
 import argparse
+import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -11,13 +13,19 @@ import nbformat
 from errors import COLOUR
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.util import ensure_async
 from parameters import Refused, split, with_values
 
+TERMINATED = 128 + signal.SIGTERM  # the exit status that shells, Slurm and Kubernetes report of it
 STARTUP_TIMEOUT = 300  # seconds; a busy two-core machine needs 20
 
 
 class CellFailed(Exception):
     """A cell did not do what it should; the text says which one and why."""
+
+
+class Terminated(Exception):
+    """Somebody has asked this program to end; the text says at which cell it was."""
 
 
 class Runner(NotebookClient):
@@ -27,23 +35,35 @@ class Runner(NotebookClient):
         super().__init__(nb, kernel_name="rust", record_timing=False, coalesce_streams=True,
                          startup_timeout=STARTUP_TIMEOUT, **options)
         self.codes = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source.strip()]
+        self.terminated = False
+
+    def terminate(self):
+        """SIGTERM, as of a cluster: the cell is stopped as by the Stop button, and saves what it trains."""
+        self.terminated = True
+        asyncio.ensure_future(ensure_async(self.km.interrupt_kernel()))
 
     async def async_execute_cell(self, cell, cell_index, **options):
         if not any(cell is code for code in self.codes):
             return cell
         number = next(n for n, code in enumerate(self.codes, 1) if code is cell)
         head = f"cell {number} of {len(self.codes)}, `{first_line(cell.source)}`"
+        # In place of nbclient's own, which ends the kernel at once.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.terminate)
         started = time.monotonic()
+        failed = None
         try:
             await super().async_execute_cell(cell, cell_index, **options)
         except CellExecutionError:
             errors = [output for output in cell.outputs if output.output_type == "error"]
-            text = "\n".join(line for error in errors for line in error.traceback)
-            raise CellFailed(f"{head}: {text}") from None
+            failed = "\n".join(line for error in errors for line in error.traceback)
         except CellTimeoutError:
-            raise CellFailed(f"{head}: it was still running after {self.timeout} s") from None
+            failed = f"it was still running after {self.timeout} s"
         except DeadKernelError:
-            raise CellFailed(f"{head}: the kernel died") from None
+            failed = "the kernel died"
+        if self.terminated:
+            raise Terminated(head)
+        if failed is not None:
+            raise CellFailed(f"{head}: {failed}")
         print(f"  {time.monotonic() - started:6.1f} s  {head}", flush=True)
         return cell
 
@@ -79,6 +99,10 @@ def run(path, options):
         text = str(failed) if sys.stderr.isatty() else COLOUR.sub("", str(failed))
         print(f"\nerror: {path}: {text}", file=sys.stderr)
         return False
+    except Terminated as ended:
+        print(f"\nterminated (SIGTERM): {path}: {ended}. Run the same command again: sweeps go on where they were, and a "
+              "training with a checkpoint by `resume`", file=sys.stderr)
+        sys.exit(TERMINATED)
     except DeadKernelError as dead:
         print(f"\nerror: {path}: the kernel did not start: {dead}", file=sys.stderr)
         return False

@@ -320,7 +320,7 @@ pub enum Verbose {
     Silent,
 }
 
-/// Whether `FMNIST_QUICK=1` is set: notebooks then train for few epochs, as their tests do.
+/// Whether `FMNIST_QUICK=1` is set: notebooks, and the example `reproduce`, then train for few epochs, as their tests do.
 pub fn quick() -> bool {
     std::env::var_os("FMNIST_QUICK").is_some_and(|value| value == "1")
 }

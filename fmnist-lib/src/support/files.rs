@@ -45,7 +45,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
         return Ok(());
     }
     let folder = folder_of(path);
-    fs::create_dir_all(folder).map_err(|source| {
+    create_folder(folder).map_err(|source| {
         Error::Invalid(format!(
             "cannot write {}: its folder cannot be made ({source}); name a file in another folder",
             path.display()
@@ -53,6 +53,34 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     })?;
     Target::open(path).map(drop)
 }
+
+/// Makes a folder, and those above it, where they are missing.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|it| !it.exists()).collect();
+    fs::create_dir_all(path)?;
+    missing.iter().rev().for_each(|made| share(made));
+    Ok(())
+}
+
+/// In a folder that a group shares, as Unix has it (`chmod g+ws`), what is made belongs to the group too, whatever the
+/// umask: as in a repository of `git init --shared`. Nothing else would let one user go on where another was.
+#[cfg(unix)]
+fn share(made: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    const SHARED: u32 = 0o2020;
+    let mode = |path: &Path| fs::metadata(path).map(|it| it.permissions().mode());
+    let (Ok(folder), Ok(own)) = (mode(folder_of(made)), mode(made)) else {
+        return;
+    };
+    if folder & SHARED == SHARED {
+        let more = if made.is_dir() { 0o2070 } else { 0o060 };
+        // Some disks know no modes.
+        let _ = fs::set_permissions(made, PermissionsExt::from_mode(own | more));
+    }
+}
+
+#[cfg(not(unix))]
+fn share(_: &Path) {}
 
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -141,8 +169,9 @@ impl Target {
             Place::Beside(file) => file,
         };
         let mut write = || {
-            if let Some(old) = &old {
-                keep_owner_and_mode(file.as_file(), old);
+            match &old {
+                Some(old) => keep_owner_and_mode(file.as_file(), old),
+                None => share(file.path()),
             }
             file.as_file_mut().write_all(bytes)?;
             file.as_file().sync_all()
@@ -266,6 +295,33 @@ mod tests {
         write_atomically(&path("new"), b"new").expect("it can be written");
         fs::write(path("any"), "any").expect("a file");
         assert_eq!(mode(&path("new")), mode(&path("any")));
+    }
+
+    #[test]
+    fn what_is_made_in_a_folder_of_a_group_is_the_groups() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let set = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode));
+        set(0o2770).expect("mine");
+        write_atomically(&path("shared"), b"new").expect("it can be written");
+        assert_eq!(mode(&path("shared")) & 0o060, 0o060);
+        super::create_folder(&path("one/two")).expect("it can be made");
+        assert_eq!(mode(&path("one/two")) & 0o2070, 0o2070);
+        write_atomically(&path("one/two/deep"), b"new").expect("it can be written");
+        assert_eq!(mode(&path("one/two/deep")) & 0o060, 0o060);
+        // What was protected stays so.
+        fs::set_permissions(path("shared"), fs::Permissions::from_mode(0o640)).expect("mine");
+        write_atomically(&path("shared"), b"newer").expect("it can be written");
+        assert_eq!(mode(&path("shared")), 0o640);
+
+        // As anywhere else, the umask decides.
+        for elsewhere in [0o755, 0o770, 0o1777] {
+            set(elsewhere).expect("mine");
+            let name = format!("any-{elsewhere:o}");
+            write_atomically(&path(&name), b"new").expect("it can be written");
+            fs::write(path("any"), "any").expect("a file");
+            assert_eq!(mode(&path(&name)), mode(&path("any")), "{elsewhere:o}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn stage(rungs: &[Rung], at: usize) -> Stage {
 
 impl Bracket<'_> {
     /// Decides, all results of the rung being there, who goes on. All processes decide alike.
-    pub(super) fn promote(&mut self, store: &Store) -> Result<()> {
+    pub(super) fn promote(&mut self, store: &mut Store) -> Result<()> {
         let rung = self.rung;
         self.rung += 1;
         let Some(next) = self.rungs.get(self.rung) else {

@@ -6,6 +6,7 @@ mod halving;
 mod hyperparameters;
 mod key;
 mod kind;
+mod lock;
 mod origin;
 mod planned;
 mod progress;
@@ -51,9 +52,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 ///
 /// The seed decides the split into training and validation images, the initial weights and all that
 /// is random in training. A run whose result lies in the folder is not repeated, and one that was
-/// interrupted goes on after its last whole epoch. Several processes, on several machines if they
+/// interrupted goes on where it was: with the next batch after Ctrl-C, Stop or SIGTERM (which then ends the process, with
+/// status 143), after its last whole epoch where the process was killed. Several processes, on several machines if they
 /// share the folder, divide the runs among themselves: start the same program as often as you like,
-/// and each returns all results.
+/// and each returns all results. The run of a process that has died is taken over, at once on its own machine, and on
+/// another one after a minute. Users of one group share a folder that is the group's (`chmod g+ws`).
 ///
 /// # Which result counts
 /// Each result is one JSON file. It holds the settings of its run, written out completely, and is

@@ -166,7 +166,7 @@ impl Workplace<'_> {
             if elsewhere > 0 {
                 return Ok(elsewhere);
             }
-            bracket.promote(&self.store)?;
+            bracket.promote(&mut self.store)?;
         }
         Ok(0)
     }

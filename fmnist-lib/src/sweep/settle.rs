@@ -1,11 +1,12 @@
 //! The result of a run: found in the folder, left to another process, or made here.
 
+use super::lock::Lock;
 use super::planned::Planned;
 use super::progress::SweepProgress;
 use super::record::Record;
 use super::run::model_beside;
 use super::stage::Stage;
-use super::store::{Lock, Store};
+use super::store::Store;
 use crate::data::TrainTest;
 use crate::error::Result;
 
@@ -36,9 +37,7 @@ impl Planned<'_> {
             // The lock is held until the result is written.
             Claim::Ours(lock) => {
                 let record = self.run(stage, data, store, progress)?;
-                if let Some(lock) = lock {
-                    lock.release();
-                }
+                drop(lock);
                 Some((record, true))
             }
         })
@@ -75,10 +74,7 @@ impl Planned<'_> {
         // Whoever held the lock before may have finished just now.
         store.look()?;
         Ok(match self.found(stage, store)? {
-            Some(record) => {
-                lock.release();
-                Claim::Done(Box::new(record))
-            }
+            Some(record) => Claim::Done(Box::new(record)),
             None => Claim::Ours(Some(lock)),
         })
     }

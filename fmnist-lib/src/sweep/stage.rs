@@ -103,13 +103,12 @@ impl Planned<'_> {
     }
 
     /// Removes the checkpoint of a run that does not go on, unless it goes on elsewhere.
-    pub(super) fn forget(&self, store: &Store) -> Result<()> {
-        if let Some(lock) = store.lock(&self.key)? {
-            if store.find(&self.key)?.is_none() {
-                // What is left behind here does no harm.
-                let _ = remove_file(store.place(&self.key)?.with_extension("safetensors"));
-            }
-            lock.release();
+    pub(super) fn forget(&self, store: &mut Store) -> Result<()> {
+        if let Some(_lock) = store.lock(&self.key)?
+            && store.find(&self.key)?.is_none()
+        {
+            // What is left behind here does no harm.
+            let _ = remove_file(store.place(&self.key)?.with_extension("safetensors"));
         }
         Ok(())
     }

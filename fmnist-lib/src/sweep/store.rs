@@ -2,39 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{File, TryLockError, create_dir_all, read_dir, remove_file};
+use std::fs::read_dir;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::key::Key;
+use super::lock::{Lock, Others};
 use super::record::{FORMAT, Record};
 use super::settings::{complete, digest};
 use crate::error::{Error, Result};
-use crate::support::files::write_atomically;
-
-/// A run that nobody else has. The system drops the lock with the process which holds it: a run that
-/// was killed is free for the next one.
-pub(super) struct Lock {
-    path: PathBuf,
-    file: File,
-}
-
-impl Lock {
-    /// Gives the run up, its result being written. What is left behind here does no harm.
-    pub(super) fn release(self) {
-        let _ = remove_file(&self.path);
-        drop(self.file);
-    }
-}
+use crate::support::files::{create_folder, write_atomically};
 
 pub(super) struct Store {
     folder: PathBuf,
     /// For each file that has been looked at, the digest of the settings in it.
     known: BTreeMap<PathBuf, Option<String>>,
+    others: Others,
 }
 
 impl Store {
@@ -42,10 +30,11 @@ impl Store {
     /// When there are results that an earlier version wrote in another form: to pass them over would
     /// be to run them again without a word.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder).map_err(Error::io("create", folder))?;
         let mut store = Self {
             folder: folder.to_owned(),
             known: BTreeMap::new(),
+            others: Others::default(),
         };
         let old = store.look()?;
         let Some(first) = old.first() else {
@@ -138,15 +127,10 @@ impl Store {
     }
 
     /// Takes a run, unless somebody else has it.
-    pub(super) fn lock(&self, key: &Key) -> Result<Option<Lock>> {
+    pub(super) fn lock(&mut self, key: &Key) -> Result<Option<Lock>> {
         // Without the trial's name: under another name it is the same run.
         let path = (self.folder).join(format!("seed{}-{}.lock", key.seed, key.digest));
-        let file = File::create(&path).map_err(Error::io("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { path, file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
-        }
+        self.others.take(&path, Instant::now())
     }
 }
 

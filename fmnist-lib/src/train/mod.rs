@@ -50,6 +50,8 @@ use crate::model::{Model, RunPlan};
 ///
 /// The interrupt signal (Ctrl-C, or the Stop button of a notebook that `notebooks/start.sh` serves)
 /// ends it after the current batch: it returns as usual, with [`Ended::Interrupted`](crate::Ended::Interrupted).
+/// SIGTERM (of Slurm, Kubernetes or `docker stop`) ends the process then, with status 143: what is to go on needs a
+/// checkpoint. A program that handles a signal itself goes on in either case.
 ///
 /// # Errors
 /// [`Error::Diverged`] when the loss or a gradient becomes NaN or infinite, before that step changes

@@ -1,6 +1,9 @@
+use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,9 +11,9 @@ use std::{env, fs, thread};
 
 use fmnist_lib::{
     Callback, Ended, Error, FitConfig, Model, Result, StepRecord, TensorBoard, Verbose, evaluate,
-    finish, fit, fit_with, resume,
+    finish, finish_with, fit, fit_with, resume,
 };
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 use crate::checkpoint::{comparable, elaborate};
@@ -62,6 +65,65 @@ fn ctrl_c_ends_fit_and_nothing_else() {
     );
 }
 
+/// As Slurm, Kubernetes and `docker stop` end a program: what is at work saves, and nothing else happens.
+#[test]
+fn sigterm_ends_the_process_when_the_checkpoint_is_written() {
+    const STEPS: usize = 4;
+    let (data, validation) = (striped(100, 1), striped(50, 2));
+    let path = |folder: &Path| folder.join("saved.safetensors");
+    if program::is_running() {
+        let folder = env::var_os("CHECKPOINT").unwrap();
+        let mut model = small().build(1).unwrap();
+        let config = elaborate().checkpoint(path(Path::new(&folder)));
+        let mut stop = stop_at(SIGTERM, 2, 3);
+        fit_with(&mut model, &data, &validation, config, &mut [&mut stop]).unwrap();
+        panic!("the process goes on behind fit");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ended =
+        program::command("interrupt::sigterm_ends_the_process_when_the_checkpoint_is_written")
+            .env("CHECKPOINT", folder.path())
+            .output()
+            .unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(143), "{told}");
+    assert!(told.contains("terminated (SIGTERM)"), "{told}");
+
+    let mut whole = small().build(1).unwrap();
+    let run = fit(&mut whole, &data, &validation, elaborate()).unwrap();
+    let seen = Rc::new(Cell::new(0));
+    let mut count = Count(Rc::clone(&seen));
+    let mut model = Model::load(path(folder.path())).unwrap();
+    finish_with(&mut model, &data, &validation, &mut [&mut count]).unwrap();
+    assert_eq!(bits(&model), bits(&whole));
+    assert_eq!(comparable(&model), comparable(&whole));
+    // Of what was trained before, nothing is trained again.
+    assert_eq!(seen.get(), run.history.epochs.len() * STEPS - (STEPS + 3));
+}
+
+/// Counts steps.
+struct Count(Rc<Cell<usize>>);
+
+impl Callback for Count {
+    fn on_step_end(&mut self, _: &Model, _: &StepRecord) -> Result<ControlFlow<()>> {
+        self.0.set(self.0.get() + 1);
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+#[test]
+fn sigterm_ends_the_process_where_nobody_listens() {
+    if program::is_running() {
+        // So that the signal is known here.
+        let data = striped(50, 1);
+        evaluate(&small().build(1).unwrap(), &data).unwrap();
+        low_level::raise(SIGTERM).unwrap();
+        panic!("the process goes on");
+    }
+    let mut program = program::command("interrupt::sigterm_ends_the_process_where_nobody_listens");
+    assert_eq!(program.output().unwrap().status.code(), Some(143));
+}
+
 fn trains() {
     let data = striped(2000, 1);
     let mut model = small().build(1).unwrap();
@@ -105,16 +167,28 @@ fn assert_success(mut program: Command) {
     );
 }
 
-/// Sends the signal in a step of an epoch.
+/// Sends the signal in a step of an epoch: twice if it is SIGTERM, as a cluster may.
 struct Stop {
+    signal: i32,
     epoch: usize,
     step: usize,
+}
+
+fn stop_at(signal: i32, epoch: usize, step: usize) -> Stop {
+    Stop {
+        signal,
+        epoch,
+        step,
+    }
 }
 
 impl Callback for Stop {
     fn on_step_end(&mut self, _: &Model, record: &StepRecord) -> Result<ControlFlow<()>> {
         if (record.epoch, record.step) == (self.epoch, self.step) {
-            low_level::raise(SIGINT).unwrap();
+            low_level::raise(self.signal).unwrap();
+            if self.signal == SIGTERM {
+                low_level::raise(self.signal).unwrap();
+            }
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -139,7 +213,7 @@ fn stops_and_goes_on() {
     let last = whole.history().epochs.len();
     let stopped = |epoch, step, ended| {
         let mut model = small().build(1).unwrap();
-        let mut stop = Stop { epoch, step };
+        let mut stop = stop_at(SIGINT, epoch, step);
         let run = fit_with(
             &mut model,
             &data,
@@ -192,7 +266,7 @@ fn stops_before_the_mistakes() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut board = TensorBoard::new(folder.path()).mistakes(&validation);
-        let mut stop = Stop { epoch, step };
+        let mut stop = stop_at(SIGINT, epoch, step);
         let mut model = small().build(1).unwrap();
         let callbacks = &mut [&mut board as &mut dyn Callback, &mut stop];
         let run = fit_with(&mut model, &data, &validation, config.clone(), callbacks).unwrap();
@@ -214,14 +288,20 @@ fn a_host_keeps_its_handler() {
 }
 
 fn has_a_host() {
-    let told = Arc::new(AtomicBool::new(false));
-    flag::register(SIGINT, Arc::clone(&told)).unwrap();
-    stop_and_fit_again();
-    assert!(told.swap(false, Ordering::Relaxed));
-    // Where nobody else listens, it is the host's alone.
-    low_level::raise(SIGINT).unwrap();
-    assert!(told.load(Ordering::Relaxed));
-    stop_and_fit_again();
+    // Both before this library takes its first signal.
+    let hosts = [SIGINT, SIGTERM].map(|signal| {
+        let told = Arc::new(AtomicBool::new(false));
+        flag::register(signal, Arc::clone(&told)).unwrap();
+        (signal, told)
+    });
+    for (signal, told) in hosts {
+        stop_and_fit_again(signal);
+        assert!(told.swap(false, Ordering::Relaxed));
+        // Where nobody else listens, it is the host's alone.
+        low_level::raise(signal).unwrap();
+        assert!(told.load(Ordering::Relaxed));
+        stop_and_fit_again(signal);
+    }
 }
 
 #[test]
@@ -231,7 +311,7 @@ fn a_signal_that_was_ignored_stays_so() {
         return ignores_the_signal();
     }
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]);
+    shell.args(["-c", "trap '' INT TERM; exec \"$0\" \"$@\""]);
     shell.arg(env::current_exe().unwrap());
     assert_success(program::behind(
         shell,
@@ -240,20 +320,22 @@ fn a_signal_that_was_ignored_stays_so() {
 }
 
 fn ignores_the_signal() {
-    stop_and_fit_again();
-    low_level::raise(SIGINT).unwrap();
-    stop_and_fit_again();
+    for signal in [SIGINT, SIGTERM] {
+        stop_and_fit_again(signal);
+        low_level::raise(signal).unwrap();
+        stop_and_fit_again(signal);
+    }
 }
 
 /// A run that is stopped, and one that an earlier signal does not stop.
-fn stop_and_fit_again() {
+fn stop_and_fit_again(signal: i32) {
     let data = striped(100, 1);
     let mut model: Model = small().build(1).unwrap();
     let config = FitConfig::default()
         .epochs(3)
         .batch_size(50)
         .verbose(Verbose::Silent);
-    let mut stop = Stop { epoch: 2, step: 1 };
+    let mut stop = stop_at(signal, 2, 1);
     let run = fit_with(&mut model, &data, None, config.clone(), &mut [&mut stop]).unwrap();
     assert_eq!(run.ended, Ended::Interrupted);
     assert_eq!(

@@ -29,7 +29,7 @@ mod home;
 mod idx;
 /// Files for other programs, and what these make of them.
 mod interop;
-/// Ctrl-C.
+/// Ctrl-C, and SIGTERM.
 mod interrupt;
 /// What needs JupyterLab and the notebooks' kernel.
 mod jupyter;
