@@ -37,9 +37,6 @@ struct Options {
     /// Images per step
     #[arg(long, default_value_t = 512)]
     batch_size: usize,
-    /// Training images, of those of the split
-    #[arg(long)]
-    images: Option<usize>,
     /// Parts of a batch whose gradients are computed apart, by several processes under mpirun (feature mpi). Results
     /// depend on this number, but not on that of the processes, which must divide it
     #[arg(long, default_value_t = 1)]
@@ -103,14 +100,9 @@ fn run(options: &Options) -> Result<()> {
             .batch_size(options.batch_size)
             .shards(options.shards)
             .learning_rate(options.learning_rate);
-        let (config, images) = match quick() {
-            true => (config.epochs(2), Some(5_000)),
-            false => (config, options.images),
-        };
-        let trial = Trial::of(spec, config);
-        sweep = sweep.trial(match images {
-            Some(images) => trial.images(images),
-            None => trial,
+        sweep = sweep.trial(match quick() {
+            true => Trial::of(spec, config.epochs(2)).images(5_000),
+            false => Trial::of(spec, config),
         });
     }
     let results = sweep.run(&data)?;

@@ -43,6 +43,23 @@ fn a_process_that_is_asked_to_stop_stops_all_of_them_and_the_run_goes_on_from_th
     }
 }
 
+/// As Slurm and Kubernetes end programs: with the exit status that tells them so, and a checkpoint.
+#[test]
+fn a_process_that_is_terminated_ends_all_of_them_behind_the_same_step() {
+    let whole = whole();
+    for (rank, then) in [(1, 4), (0, 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command(2, &format!("terminate {rank}"), folder.path());
+        let output = command.output().unwrap();
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(143), "{text}");
+        assert!(!text.contains("the program is over"), "{text}");
+        let left = Model::load(checkpoint(folder.path())).unwrap();
+        assert_eq!(left.history().epochs.len(), 1);
+        assert!(resumed(folder.path(), then).iter().all(|it| *it == whole));
+    }
+}
+
 #[test]
 fn the_death_of_a_process_ends_all_and_the_run_goes_on_from_the_checkpoint() {
     let whole = whole();

@@ -118,6 +118,9 @@ fn program() {
         ("stop", rank) => {
             train(&folder, &mut Then(|| send("-INT", rank))).unwrap();
         }
+        ("terminate", rank) => {
+            train(&folder, &mut Then(|| send("-TERM", rank))).unwrap();
+        }
         ("kill", rank) => {
             train(&folder, &mut Then(|| send("-KILL", rank))).unwrap();
         }
