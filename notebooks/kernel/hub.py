@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).with_name("hub.txt")
-OFTEN = 60_000  # milliseconds
+OFTEN = 10_000  # milliseconds
 
 
 def application(die):
