@@ -86,6 +86,7 @@ RUN useradd --uid 1000 --gid users --no-create-home --shell /bin/bash jovyan \
     && ln -s /opt/fmnist/notebooks/start.sh /usr/local/bin/start-notebook.sh \
     && for name in jupyterhub-singleuser start-singleuser.sh start-singleuser.py; do \
         ln -s /opt/fmnist/notebooks/kernel/singleuser.sh "/usr/local/bin/$name"; done \
+    && for name in jupyter-lab jupyter-notebook; do ln -s /opt/fmnist/notebooks/kernel/lab.sh "/usr/local/bin/$name"; done \
     && ln -s /opt/fmnist/cache/venv/bin/jupyterhub /usr/local/bin/ \
     && ln -s /opt/fmnist/notebooks/kernel/as-owner.sh /opt/fmnist/cache/venv/bin/jupyter /opt/fmnist/cache/venv/bin/papermill /usr/local/bin/ \
     && chown -R jovyan:users /home/jovyan && chmod -R a+rwX /home/jovyan

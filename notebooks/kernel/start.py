@@ -15,9 +15,9 @@ notebooks/start.sh [--port PORT] [JUPYTER OPTION...]
 notebooks/start.sh run [--quick] [--set NAME=VALUE...] [--inplace | --output-dir DIR] NOTEBOOK...
     Set up what is missing, then run notebooks headless; fail where a cell fails. --set epochs=5 gives another value
     to a variable of the cell that has the tag "parameters".
-notebooks/start.sh hub [JUPYTER OPTION...]
-    Serve JupyterLab as one user's server of a JupyterHub. In the image, this is what is done without a word where
-    JUPYTERHUB_API_TOKEN is set.
+notebooks/start.sh hub [JUPYTER OPTION...], notebooks/start.sh lab [JUPYTER OPTION...]
+    Serve JupyterLab as one user's server of a JupyterHub, or for oneself. Without either word, the image does the
+    first where JUPYTERHUB_API_TOKEN is set.
 notebooks/start.sh setup
     Only set up what is missing.
 notebooks/start.sh data
@@ -35,8 +35,6 @@ how long a kernel is kept ready that no notebook asks for)."""
 
 
 def serve(arguments):
-    if os.environ.get("JUPYTERHUB_API_TOKEN") and is_an_image():
-        serve_hub(arguments)
     if not (TEMPLATE / "stamp").exists():
         need_tools()
         set_up_python()
@@ -97,7 +95,12 @@ def fail(*words):
 def main():
     command, *arguments = sys.argv[1:] or [""]
     if command == "" or command.startswith("-") and command not in ("-h", "--help"):
-        serve([command, *arguments] if command else [])
+        options = [command, *arguments] if command else []
+        if os.environ.get("JUPYTERHUB_API_TOKEN") and is_an_image():
+            serve_hub(options)
+        serve(options)
+    elif command == "lab":
+        serve(arguments)
     elif command == "hub":
         serve_hub(arguments)
     elif command in ("help", "-h", "--help"):
