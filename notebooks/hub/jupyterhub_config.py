@@ -8,6 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+from jupyterhub.traitlets import ByteSpecification
+from traitlets import TraitError
+
 c = get_config()  # noqa: F821, JupyterHub defines it
 PROJECT = os.environ["COMPOSE_PROJECT_NAME"]
 MORE = "/opt/hub/more.py"
@@ -22,9 +25,16 @@ def names(setting_name):
     return set(setting(setting_name).replace(",", " ").split())
 
 
-def whole(name, default):
-    text = setting(name, str(default))
-    return int(text) if text.isdigit() else sys.exit(f"{name}={text}: give a whole number")
+def number(name, default, read=int, kind="a whole number"):
+    text = setting(name, default)
+    try:
+        return read(text)
+    except (ValueError, TraitError):
+        sys.exit(f"{name}={text}: give {kind}")
+
+
+def size(text):
+    return ByteSpecification().validate(None, text.upper())
 
 
 # --- Who may log in -------------------------------------------------------------------------------
@@ -51,8 +61,8 @@ c.DockerSpawner.network_name = f"{PROJECT}_default"
 c.DockerSpawner.use_internal_ip = True
 c.DockerSpawner.remove = True  # the next start takes the image that there is then; the work is in the volume
 c.DockerSpawner.volumes = {f"{PROJECT}-{{username}}": "/home/jovyan"}
-c.DockerSpawner.mem_limit = memory = setting("FMNIST_STUDENT_MEMORY", "2g")
-c.DockerSpawner.cpu_limit = float(setting("FMNIST_STUDENT_CPUS", "2"))
+c.DockerSpawner.mem_limit = memory = number("FMNIST_STUDENT_MEMORY", "2g", size, "a size such as 2g or 1500m")
+c.DockerSpawner.cpu_limit = number("FMNIST_STUDENT_CPUS", "2", float, "a number such as 2 or 0.5")
 c.DockerSpawner.extra_host_config = {
     "memswap_limit": memory,  # a cell that takes too much ends at once; a machine that swaps stands still for all
     "pids_limit": 2000,
@@ -64,7 +74,7 @@ c.DockerSpawner.extra_host_config = {
 # The hub looks after them itself. The image's check, every two seconds, is a core's work for thirty of them.
 c.DockerSpawner.extra_create_kwargs = {"healthcheck": {"test": ["NONE"]}}
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # seconds; thirty may start at once
-c.JupyterHub.active_server_limit = whole("FMNIST_HUB_SERVERS", 0)
+c.JupyterHub.active_server_limit = number("FMNIST_HUB_SERVERS", "0")
 
 # --- The hub itself -------------------------------------------------------------------------------
 
@@ -78,7 +88,7 @@ if Path(CERTIFICATE).exists():
 
 # --- Servers that nobody uses end -----------------------------------------------------------------
 
-idle = 60 * whole("FMNIST_HUB_IDLE_MINUTES", 60)
+idle = 60 * number("FMNIST_HUB_IDLE_MINUTES", "60")
 if idle:
     c.JupyterHub.load_roles = [{"name": "idle-culler", "services": ["idle-culler"],
                                 "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}]

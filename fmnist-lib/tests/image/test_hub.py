@@ -76,11 +76,14 @@ def test_who_does_not_know_the_password_stays_outside(classroom):
     assert requests.get(f"{classroom.url}/user/alice/api/contents", timeout=30, allow_redirects=False).status_code != 200
 
 
-def test_no_class_without_a_password(tmp_path):
+def test_a_wrong_setting_starts_no_class(tmp_path):
     classroom = Classroom(tmp_path, "open")
     try:
-        for password, words in [("", "FMNIST_HUB_PASSWORD: the class needs a password"), ("short", "must be at least 8 characters")]:
-            classroom.compose("up", "-d", "--no-build", FMNIST_HUB_PASSWORD=password)
+        for settings, words in [({"FMNIST_HUB_PASSWORD": ""}, "FMNIST_HUB_PASSWORD: the class needs a password"),
+                                ({"FMNIST_HUB_PASSWORD": "short"}, "must be at least 8 characters"),
+                                ({"FMNIST_STUDENT_MEMORY": "lots"}, "FMNIST_STUDENT_MEMORY=lots: give a size such as 2g"),
+                                ({"FMNIST_HUB_AUTHENTICATOR": "github"}, "FMNIST_HUB_STUDENTS: name those who may log in")]:
+            classroom.compose("up", "-d", "--no-build", **settings)
             wait_until(lambda: words in classroom.compose("logs", "hub"), words)  # noqa: B023
             assert not [line for line in classroom.compose("logs", "hub").splitlines() if "is now running at" in line]
     finally:
