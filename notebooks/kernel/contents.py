@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-MACHINERY = {"kernel", "start.sh"}
+MACHINERY = {"kernel", "hub", "start.sh"}
 
 
 class Contents(AsyncLargeFileManager):

@@ -3,7 +3,8 @@
 A kernel that has just been started needs some seconds to read Candle's and the standard library's
 sources. The server starts this program, which does that ahead of time; a notebook's kernel
 (relay.py) then asks here, over the socket FMNIST_POOL, for the one that is ready. It holds it for as
-long as it holds the connection. When the server ends, so do all of them.
+long as it holds the connection. When the server ends, so do all of them. FMNIST_READY_MINUTES ends one that no
+notebook has asked for in that time: its memory is of use to others.
 """
 
 import asyncio
@@ -13,13 +14,16 @@ import os
 import queue
 import signal
 import sys
+import time
 
 import evcxr
 import library
 from jupyter_client import AsyncKernelClient
 from places import TEMPLATE
 
+MINUTES = float(os.environ.get("FMNIST_READY_MINUTES") or "inf")
 PAUSE = 2  # seconds before the next kernel is made ready, for the notebook that has just begun
+LONG_PAUSE = 10  # seconds, where that notebook has to start a kernel of its own
 LAST = 1  # seconds in which the last that a kernel says of a cell comes behind its reply
 PATIENCE = 30  # seconds a notebook waits for it; Jupyter waits 60 for the notebook's kernel
 # The line of the notebooks here or, where that way leads nowhere, the one that works in every folder: another
@@ -87,17 +91,31 @@ class Pool:
     def __init__(self):
         self.given = set()
         self.next = asyncio.create_task(Spare().start())
+        self.asked = time.monotonic()
 
-    async def later(self):
-        await asyncio.sleep(PAUSE)
+    async def later(self, pause):
+        await asyncio.sleep(pause)
         return await Spare().start()
+
+    def end_idle(self):
+        """Ends the kernel that is ready where nobody has asked for one in a long time."""
+        if self.next and self.next.done() and time.monotonic() - self.asked > 60 * MINUTES:
+            self.stop_next()
+            self.next = None
+
+    def stop_next(self):
+        if self.next.done() and not self.next.exception():
+            self.next.result().stop()
 
     async def give(self, reader, writer):
         """Answers a relay: with a kernel, or with null where the notebook must start its own."""
         request = json.loads(await reader.readline())
+        self.asked = time.monotonic()
         spare = None
-        if request["folder"] == os.getcwd():
-            ready, self.next = self.next, asyncio.create_task(self.later())
+        if not self.next:
+            self.next = asyncio.create_task(self.later(LONG_PAUSE))
+        elif request["folder"] == os.getcwd():
+            ready, self.next = self.next, asyncio.create_task(self.later(PAUSE))
             try:
                 spare = await asyncio.wait_for(ready, PATIENCE)
             except Exception as error:
@@ -119,12 +137,12 @@ class Pool:
         writer.close()
 
     async def end(self):
-        if self.next.done() and not self.next.exception():
-            self.next.result().stop()
-        self.next.cancel()
+        if self.next:
+            self.stop_next()
+            self.next.cancel()
         for spare in self.given:
             spare.stop()
-        await asyncio.gather(self.next, return_exceptions=True)
+        await asyncio.gather(*filter(None, [self.next]), return_exceptions=True)
 
 
 async def main():
@@ -137,6 +155,7 @@ async def main():
     try:
         while os.getppid() == server:
             await asyncio.sleep(1)
+            pool.end_idle()
     finally:
         os.unlink(address)
         await pool.end()

@@ -1,6 +1,7 @@
 """JupyterLab with this project's defaults: what `start.sh` serves the notebooks with.
 
-serve.py [--check] [JUPYTER OPTION...]. With `--check` it only looks whether it could serve.
+serve.py [--check] [--hub] [JUPYTER OPTION...]. With `--check` it only looks whether it could serve, with `--hub` it
+serves one user of a JupyterHub.
 
 The defaults are those of a class, below all that Jupyter reads: whatever a user sets, on the command line,
 in the environment or in a configuration file, wins. (Jupyter reads a configuration file of the virtual
@@ -16,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import folders
+import hub
 from contents import Contents
 from jupyter_server import serverapp
 from jupyter_server.auth.identity import PasswordIdentityProvider
@@ -45,7 +47,7 @@ def die(message):
 class ServerApp(serverapp.ServerApp):
     """Jupyter's server with other defaults."""
 
-    only_check = False
+    only_check = for_hub = False
     port_retries_default_value = 0  # the port that was asked for, or none
 
     @default("ip")
@@ -155,8 +157,16 @@ class ServerApp(serverapp.ServerApp):
     def listening(self):
         if pool := os.environ.get("FMNIST_POOL"):
             Path(pool).parent.mkdir(parents=True, exist_ok=True)
-            subprocess.Popen([sys.executable, KERNEL / "pool.py"], cwd=self.root_dir)
-        print(f"start.sh: JupyterLab at {self.address} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+            subprocess.Popen([sys.executable, KERNEL / "pool.py"], cwd=self.kernels_folder())
+        if self.for_hub:
+            hub.stay_awake(self)
+        greeting = hub.greeting() if self.for_hub else f"JupyterLab at {self.address} (Ctrl-C stops it)"
+        print(f"start.sh: {greeting}", file=sys.stderr, flush=True)
+
+    def kernels_folder(self):
+        """Where most kernels start: in the folder of the notebooks, though the list of files may begin above it."""
+        notebooks = Path(work_folder()).resolve()
+        return notebooks if notebooks.is_relative_to(Path(self.root_dir).resolve()) else self.root_dir
 
     def write_server_info_file(self):
         """Also tells healthy.py where the server is."""
@@ -172,10 +182,14 @@ def main():
     if arguments[:1] == ["--check"]:
         ServerApp.only_check = True
         del arguments[0]
+    if arguments[:1] == ["--hub"]:
+        ServerApp.for_hub = True
+        del arguments[0]
     folders.check_own()
-    LabApp.serverapp_class = ServerApp
+    application = hub.application(die) if ServerApp.for_hub else LabApp
+    application.serverapp_class = ServerApp
     try:
-        LabApp.launch_instance(arguments)
+        application.launch_instance(arguments)
     except KeyboardInterrupt:
         sys.exit(130)
 

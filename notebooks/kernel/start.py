@@ -2,10 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 
+import home
 from packages import apt_install, need_tools, remedy
 from places import DATASET, KERNEL, PYTHON, TEMPLATE, die, live_folder, say
-from set_up import DATASET_PACKAGE, set_up, set_up_python
+from set_up import DATASET_PACKAGE, is_an_image, set_up, set_up_python
 
 USAGE = """\
 notebooks/start.sh [--port PORT] [JUPYTER OPTION...]
@@ -13,6 +15,9 @@ notebooks/start.sh [--port PORT] [JUPYTER OPTION...]
 notebooks/start.sh run [--quick] [--set NAME=VALUE...] [--inplace | --output-dir DIR] NOTEBOOK...
     Set up what is missing, then run notebooks headless; fail where a cell fails. --set epochs=5 gives another value
     to a variable of the cell that has the tag "parameters".
+notebooks/start.sh hub [JUPYTER OPTION...], notebooks/start.sh lab [JUPYTER OPTION...]
+    Serve JupyterLab as one user's server of a JupyterHub, or for oneself. Without either word, the image does the
+    first where JUPYTERHUB_API_TOKEN is set.
 notebooks/start.sh setup
     Only set up what is missing.
 notebooks/start.sh data
@@ -25,7 +30,8 @@ configuration files wins over what is set here.
 
 Environment: FMNIST_PORT (8888), FMNIST_ADDRESS (127.0.0.1), FMNIST_CACHE_DIR (~/.cache/fmnist-lib),
 FMNIST_WORK_DIR (the notebooks that are served; this folder), JUPYTER_TOKEN (none; at an address that other
-machines reach, a random one), FMNIST_OPEN=1 (no token there either)."""
+machines reach, a random one), FMNIST_OPEN=1 (no token there either), FMNIST_READY_MINUTES (for ever; for a hub 20:
+how long a kernel is kept ready that no notebook asks for)."""
 
 
 def serve(arguments):
@@ -37,6 +43,18 @@ def serve(arguments):
         if status:
             sys.exit(status)
     set_up()
+    become_server(*arguments)
+
+
+def serve_hub(arguments):
+    if work := os.environ.get("FMNIST_WORK_DIR"):
+        home.fill(Path(work))
+    set_up()
+    os.environ.setdefault("FMNIST_READY_MINUTES", "20")  # thirty kernels that nobody uses are gigabytes
+    become_server("--hub", *arguments)
+
+
+def become_server(*arguments):
     os.environ["FMNIST_POOL"] = str(live_folder() / f"pool-{os.getpid()}.sock")
     os.environ["FMNIST_LIVE"] = "1"  # `fit` then shows how it goes while it runs
     become(KERNEL / "serve.py", *arguments)
@@ -77,7 +95,14 @@ def fail(*words):
 def main():
     command, *arguments = sys.argv[1:] or [""]
     if command == "" or command.startswith("-") and command not in ("-h", "--help"):
-        serve([command, *arguments] if command else [])
+        options = [command, *arguments] if command else []
+        if os.environ.get("JUPYTERHUB_API_TOKEN") and is_an_image():
+            serve_hub(options)
+        serve(options)
+    elif command == "lab":
+        serve(arguments)
+    elif command == "hub":
+        serve_hub(arguments)
     elif command in ("help", "-h", "--help"):
         print(USAGE)
     elif command == "setup":

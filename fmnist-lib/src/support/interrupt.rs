@@ -41,6 +41,17 @@ impl Interruptible {
     pub(crate) fn requested(&self) -> bool {
         SIGNALS.requested.load(Ordering::SeqCst)
     }
+
+    /// Whether the process is to end as soon as nobody listens any more.
+    pub(crate) fn is_terminated(&self) -> bool {
+        SIGNALS.terminated.load(Ordering::SeqCst)
+    }
+
+    /// As the termination signal: it has come to a process without which this one cannot go on.
+    pub(crate) fn terminate(&self) {
+        SIGNALS.requested.store(true, Ordering::SeqCst);
+        SIGNALS.terminated.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Interruptible {

@@ -19,6 +19,7 @@ else
     docker build --network host -t "$FMNIST_IMAGE" .
     echo "image tests: built in $((SECONDS - started)) s"
 fi
+docker build --quiet --network host --target hub -t "${FMNIST_IMAGE%@*}-hub" .
 docker image inspect -f 'image tests: {{.Size}} bytes' "$FMNIST_IMAGE"
 
 venv=target/image-test/venv

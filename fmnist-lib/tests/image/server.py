@@ -73,8 +73,9 @@ class Kernel:
             self.socket.close()
         self.unread = deque()
         cookie = "; ".join(f"{name}={value}" for name, value in server.http.cookies.items())
+        token = {name: value for name, value in server.http.headers.items() if name == "Authorization"}
         self.socket = websocket.create_connection(
-            f"{server.url.replace('http', 'ws')}/api/kernels/{self.id}/channels", cookie=cookie, timeout=300)
+            f"{server.url.replace('http', 'ws')}/api/kernels/{self.id}/channels", cookie=cookie, header=token, timeout=300)
 
     def send(self, code):
         return self.send_message("execute_request", {

@@ -39,7 +39,7 @@ def test_open_run_all_look_download(stack, page):
     start = page.locator(".jp-MarkdownViewer:visible")
     expect(start.get_by_role("heading", name="Fashion-MNIST in Rust notebooks")).to_be_visible(timeout=MINUTES)
     expect(page.get_by_role("listitem", name=re.compile(f"^Name: {NOTEBOOK}"))).to_be_visible()
-    assert page.get_by_role("listitem", name=re.compile("^Name: (kernel|start.sh)")).count() == 0
+    assert page.get_by_role("listitem", name=re.compile("^Name: (kernel|hub|start.sh)")).count() == 0
     page.screenshot(path=SCREENSHOTS / "0-start.png")
     start.get_by_role("link", name="the report, reproduced", exact=True).click()
     notebook = page.locator(".jp-NotebookPanel:visible")

@@ -15,7 +15,7 @@ pub(crate) use command::Command;
 #[cfg(feature = "mpi")]
 pub use mpi::Mpi;
 pub(crate) use peers::Peers;
-pub(crate) use team::{Team, check_shared};
+pub(crate) use team::{Asked, Team, check_shared};
 
 /// Those that this process trains with.
 fn peers_here() -> &'static dyn Peers {

@@ -20,6 +20,16 @@ pub(crate) struct Team {
     stopped: AtomicBool,
 }
 
+/// What a signal asks of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Nothing,
+    /// The run, after the step.
+    ToStop,
+    /// The process, when it has saved the run.
+    ToEnd,
+}
+
 /// Whether the processes train a model already: the ones that follow can do one thing at a time.
 static BUSY: AtomicBool = AtomicBool::new(false);
 
@@ -67,19 +77,27 @@ impl Team {
         self.peers
     }
 
-    /// Whether this process was asked to stop.
-    pub(crate) fn hears_stop(&self) -> bool {
-        self.stop.requested()
+    /// What this process was asked to do.
+    pub(crate) fn asked(&self) -> Asked {
+        match self.stop.requested() {
+            true if self.stop.is_terminated() => Asked::ToEnd,
+            true => Asked::ToStop,
+            false => Asked::Nothing,
+        }
     }
 
-    /// Notes that a process was asked to stop.
-    pub(crate) fn ask_to_stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+    /// Notes what a process was asked to do.
+    pub(crate) fn hear(&self, asked: Asked) {
+        match asked {
+            Asked::Nothing => {}
+            Asked::ToStop => self.stopped.store(true, Ordering::Relaxed),
+            Asked::ToEnd => self.stop.terminate(),
+        }
     }
 
-    /// Whether any of them was, up to the last step.
+    /// Whether any of them was asked to stop or to end, up to the last step.
     pub(crate) fn stop_requested(&self) -> bool {
-        self.hears_stop() || self.stopped.load(Ordering::Relaxed)
+        self.stop.requested() || self.stopped.load(Ordering::Relaxed)
     }
 }
 

@@ -11,7 +11,7 @@ use meeting::Meeting;
 use sum::{Sums, shards_of};
 
 use super::batch::Batch;
-use super::processes::{Peers, Team};
+use super::processes::{Asked, Peers, Team};
 use crate::config::FitConfig;
 use crate::error::Result;
 use crate::model::{Gradients, Model};
@@ -114,7 +114,11 @@ impl Cut<'_> {
 
     /// Those of the whole batch, in each process. All hear whether one of them was asked to stop.
     fn total(&self, own: Range<usize>, computed: Vec<Gradients>, team: &Team) -> Gradients {
-        let stop = if team.hears_stop() { 1.0 } else { 0.0 };
+        let stop = match team.asked() {
+            Asked::Nothing => 0.0,
+            Asked::ToStop => 1.0,
+            Asked::ToEnd => 2.0,
+        };
         let told = own.clone().zip(&computed).flat_map(|(shard, gradients)| {
             let correct = gradients.correct.map_or(-1.0, |correct| correct as f32);
             [self.share(shard), gradients.loss, correct, stop]
@@ -122,9 +126,11 @@ impl Cut<'_> {
         let heard = self.peers.all_gather(&told.collect::<Vec<f32>>());
         let (mut loss, mut correct) = (0.0, Some(0));
         for told in heard.chunks_exact(4) {
-            if told[3] > 0.0 {
-                team.ask_to_stop();
-            }
+            team.hear(match told[3] {
+                2.0 => Asked::ToEnd,
+                1.0 => Asked::ToStop,
+                _ => Asked::Nothing,
+            });
             if told[0] > 0.0 {
                 loss += f64::from(told[0]) * f64::from(told[1]);
                 let more = Some(told[2] as usize).filter(|_| told[2] >= 0.0);

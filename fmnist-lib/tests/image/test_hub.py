@@ -1,0 +1,231 @@
+"""A class: two students at once, apart from each other, within limits, with work that outlives their servers."""
+
+import re
+import shutil
+
+import nbformat
+import pytest
+import requests
+from classroom import PASSWORD, TEACHER_PASSWORD, Classroom, Student, wait_until
+from conftest import command
+from playwright.sync_api import expect, sync_playwright
+from test_browser import MINUTES, SCREENSHOTS, menu
+from test_live import LOAD
+
+LOAD = LOAD.replace("three_layer", "one_layer")
+FIT = "let run = fit(&mut model, &train, &validation, FitConfig::default().epochs(EPOCHS))?;"
+GREEDY = """let mut all = vec![];
+loop { all.push(vec![1u8; 100 << 20]); }"""
+GET = """use std::io::{Read, Write};
+let mut peer = std::net::TcpStream::connect("ADDRESS:8888")?;
+write!(peer, "GET PATH HTTP/1.0\\r\\nHost: ADDRESS\\r\\nAuthorization: token {}\\r\\n\\r\\n", std::env::var("JUPYTERHUB_API_TOKEN")?)?;
+let mut answer = String::new();
+peer.read_to_string(&mut answer)?;
+println!("{}", answer.lines().next().unwrap());"""
+# Any user, an empty folder that only this one may write in, and the command of other images.
+STRANGER = 4321
+OTHER_HOME = f"""
+c.DockerSpawner.volumes = {{"FOLDER": "/home/jovyan"}}
+c.DockerSpawner.extra_create_kwargs["user"] = "{STRANGER}:{STRANGER}"
+c.DockerSpawner.cmd = "jupyterhub-singleuser"
+c.DockerSpawner.args = ["--ServerApp.shutdown_no_activity_timeout=0"]
+"""
+
+
+@pytest.fixture(scope="module")
+def classroom(tmp_path_factory):
+    classroom = Classroom(tmp_path_factory.mktemp("class"), FMNIST_STUDENT_MEMORY="2g", FMNIST_HUB_TEACHERS="ada",
+                          FMNIST_HUB_TEACHER_PASSWORD=TEACHER_PASSWORD)
+    classroom.up()
+    yield classroom
+    print(classroom.compose("logs", "hub", check=False))
+    classroom.down()
+
+
+@pytest.fixture(scope="module")
+def alice(classroom):
+    return classroom.student("alice")
+
+
+@pytest.fixture(scope="module")
+def bob(classroom):
+    return classroom.student("bob")
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Starts another class."""
+    started = []
+
+    def start(name, **settings):
+        started.append(Classroom(tmp_path, name, **settings))
+        started[-1].up()
+        return started[-1]
+
+    yield start
+    for classroom in started:
+        print(classroom.compose("logs", "hub", check=False))
+        classroom.down()
+
+
+def test_who_does_not_know_the_password_stays_outside(classroom):
+    with pytest.raises(PermissionError):
+        Student(classroom, "mallory", "a wrong one")
+    with pytest.raises(PermissionError):
+        Student(classroom, "ada", PASSWORD)  # the name of a teacher
+    assert requests.get(f"{classroom.url}/user/alice/api/contents", timeout=30, allow_redirects=False).status_code != 200
+
+
+def test_a_wrong_setting_starts_no_class(tmp_path):
+    classroom = Classroom(tmp_path, "open")
+    try:
+        for settings, words in [({"FMNIST_HUB_PASSWORD": ""}, "FMNIST_HUB_PASSWORD: the class needs a password"),
+                                ({"FMNIST_HUB_PASSWORD": "short"}, "must be at least 8 characters"),
+                                ({"FMNIST_STUDENT_MEMORY": "lots"}, "FMNIST_STUDENT_MEMORY=lots: give a size such as 2g"),
+                                ({"FMNIST_HUB_AUTHENTICATOR": "github"}, "FMNIST_HUB_STUDENTS: name those who may log in")]:
+            classroom.compose("up", "-d", "--no-build", **settings)
+            wait_until(lambda: words in classroom.compose("logs", "hub"), words)  # noqa: B023
+            assert not [line for line in classroom.compose("logs", "hub").splitlines() if "is now running at" in line]
+    finally:
+        classroom.down()
+
+
+def test_two_students_at_work_in_a_browser(classroom):
+    flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        pages = {}
+        for name in ("alice", "bob"):
+            pages[name] = page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+            page.goto(classroom.url)
+            page.get_by_label("Username").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.screenshot(path=SCREENSHOTS / f"hub-0-login-{name}.png")
+            page.get_by_role("button", name="Sign in").click()
+            start = page.locator(".jp-MarkdownViewer:visible")
+            expect(start.get_by_role("heading", name="Fashion-MNIST in Rust notebooks")).to_be_visible(timeout=2 * MINUTES)
+            assert page.url.startswith(f"{classroom.url}/user/{name}/lab")
+            page.screenshot(path=SCREENSHOTS / f"hub-1-start-{name}.png")
+        for name, page in pages.items():
+            write_notebook(classroom.student(name), [f'println!("This is {name}.");', LOAD, FIT.replace("EPOCHS", "30"), "evaluate(&model, &data.test)?"])
+            page.goto(f"{classroom.url}/user/{name}/lab/workspaces/test/tree/trained.ipynb")
+            expect(page.get_by_text("Rust | Idle")).to_be_visible(timeout=2 * MINUTES)
+            menu(page, "Run", "Run All Cells")
+        for page in pages.values():
+            expect(page.locator(".jp-OutputArea progress")).to_be_visible(timeout=2 * MINUTES)
+        # Both at the same time, and both move.
+        seen = {name: set() for name in pages}
+        for _ in range(8):
+            for name, page in pages.items():
+                seen[name].add(page.locator(".jp-RenderedHTMLCommon:has(progress)").inner_text())
+            pages["alice"].wait_for_timeout(500)
+        assert min(map(len, seen.values())) > 3, seen
+        for name, page in pages.items():
+            page.screenshot(path=SCREENSHOTS / f"hub-2-training-{name}.png")
+        for name, page in pages.items():
+            expect(page.locator(".jp-OutputArea").get_by_text(re.compile("accuracy: 0.8"))).to_be_visible(timeout=5 * MINUTES)
+            page.screenshot(path=SCREENSHOTS / f"hub-3-trained-{name}.png")
+        browser.close()
+    for name in pages:
+        classroom.student(name).server.stop_kernels()
+
+
+def write_notebook(student, cells):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "rust", "display_name": "Rust", "language": "rust"}
+    content = {"type": "notebook", "format": "json", "content": notebook}
+    student.server.request("PUT", "/api/contents/trained.ipynb", json=content)
+
+
+def test_a_student_sees_nothing_of_another(classroom, alice, bob):
+    alice.save("diary.txt", "what only alice knows")
+    url = f"{classroom.url}/user/alice/api/contents/diary.txt"
+    own, others = [requests.get(url, headers=dict(one.server.http.headers), timeout=30).status_code for one in (alice, bob)]
+    assert (own, others) == (200, 403)
+    assert bob.http.get(url, timeout=30).status_code in (403, 404), "with the cookies of a browser"
+    assert bob.api("DELETE", "users/alice/server").status_code in (403, 404)
+    with bob.kernel() as kernel:
+        find = 'println!("{:?}", std::process::Command::new("find").args(["/", "-name", "diary.txt"]).output()?.stdout);'
+        assert kernel.run(find).expect().stdout.strip() == "[]"
+        # Straight from container to container, past the proxy, with the token that bob's own server has.
+        for path, status in [("/user/alice/api/contents/diary.txt", "403"), ("/user/alice/api", "200")]:
+            code = GET.replace("ADDRESS", command("docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", alice.container))
+            assert status in kernel.run(code.replace("PATH", path)).expect().stdout
+
+
+def test_a_container_has_no_rights(bob):
+    with bob.kernel():
+        config = command("docker", "inspect", "-f", "{{.HostConfig.CapDrop}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} "
+                         "{{.HostConfig.MemorySwap}} {{.HostConfig.CpuQuota}} {{.Config.User}}", bob.container)
+        assert config == f"[ALL] true {2 << 30} {2 << 30} 200000 jovyan"
+        assert "docker.sock" not in command("docker", "inspect", bob.container)
+
+
+def test_one_is_stopped_by_the_limit_and_the_other_goes_on(alice, bob):
+    with alice.kernel() as greedy, bob.kernel() as modest:
+        modest.run(LOAD).expect()
+        request = modest.send(FIT.replace("EPOCHS", "20"))
+        modest.wait(request, until=lambda so_far: so_far.shown)
+        result = greedy.run(GREEDY)
+        assert "signal: 9 (SIGKILL)" in result.error, result.error
+        assert "memory" in result.error, result.error
+        assert "2" in greedy.run("1 + 1").expect().data["text/plain"]
+        trained = modest.wait(request).expect()
+        assert any("All epochs are done." in data.get("text/plain", "") for _, _, data in trained.shown)
+
+
+def test_kernels_are_ready_and_training_shows_how_it_goes(alice):
+    wait_until(lambda: any("pool.py" in one for one in alice.programs()), "a kernel is kept ready")
+    with alice.kernel() as kernel:
+        kernel.run(LOAD).expect()
+        shown = kernel.run(FIT.replace("EPOCHS", "1")).expect().shown
+        assert "<progress" in shown[0][2]["text/html"]
+
+
+def test_work_outlives_the_server_and_the_hub(classroom, alice):
+    alice.save("kept.txt", "an hour's work")
+    alice.save("10-export.ipynb", "not what the image brings")
+    alice.server.request("DELETE", "/api/contents/12-by-hand.ipynb")
+    for restart in (lambda: (alice.stop(), alice.start()), lambda: (classroom.compose("restart", "hub"), again(classroom))):
+        restart()
+        alice.server = again(classroom).server
+        files = alice.files()
+        assert alice.server.contents("kept.txt")["content"] == "an hour's work"
+        assert alice.server.contents("10-export.ipynb?type=file")["content"] == "not what the image brings"
+        assert "12-by-hand.ipynb" not in files and "03-a-first-network.ipynb" in files
+
+
+def again(classroom):
+    """Alice, who logs in anew."""
+    wait_until(lambda: requests.get(f"{classroom.url}/hub/api", timeout=5).ok, "the hub answers")
+    return classroom.student("alice")
+
+
+def test_an_empty_home_of_any_user(other, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    command("chown", f"{STRANGER}:{STRANGER}", home)
+    student = other("stranger", more=OTHER_HOME.replace("FOLDER", str(home))).student("carol")
+    assert {"00-start.md", "03-a-first-network.ipynb", "results"} <= student.files()
+    with student.kernel() as kernel:
+        kernel.run(LOAD).expect()
+        assert "60000" in kernel.run('std::fs::write("made.txt", "by carol")?; data.train.len()').expect().data["text/plain"]
+    assert (home / "work" / "made.txt").stat().st_uid == STRANGER
+    assert (home / "work" / "results").stat().st_uid == STRANGER
+
+
+def test_who_does_nothing_is_ended_and_who_computes_is_not(other):
+    more = 'c.Spawner.environment["FMNIST_READY_MINUTES"] = "0.3"\n'
+    classroom = other("idle", more=more, FMNIST_HUB_IDLE_MINUTES="1")
+    idle, busy = classroom.student("idle"), classroom.student("busy")
+    with busy.kernel() as kernel:
+        silent = 'std::thread::sleep(std::time::Duration::from_secs(180)); println!("done");'
+        request = kernel.send(silent)
+        wait_until(lambda: not [line for line in idle.programs() if "evcxr" in line], "nobody has asked for the kernel")
+        assert [line for line in idle.programs() if "pool.py" in line]
+        with idle.kernel() as late:
+            assert "2" in late.run("1 + 1").expect().data["text/plain"]
+        wait_until(lambda: not idle.running(), "the server that nobody uses has ended", seconds=240)
+        assert busy.running()
+        assert "done" in kernel.wait(request).expect().stdout

@@ -1,0 +1,101 @@
+"""A class on one machine: what docker-compose.hub.yml starts JupyterHub with.
+
+Each student's server is a container with limits of its own, and a volume for the student's home. The settings come from
+the environment; docker-compose.hub.yml lists them.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from jupyterhub.traitlets import ByteSpecification
+from traitlets import TraitError
+
+c = get_config()  # noqa: F821, JupyterHub defines it
+PROJECT = os.environ["COMPOSE_PROJECT_NAME"]
+MORE = "/opt/hub/more.py"
+CERTIFICATE, KEY = "/certificates/fullchain.pem", "/certificates/privkey.pem"
+
+
+def setting(name, default=""):
+    return os.environ.get(name) or default
+
+
+def names(setting_name):
+    return set(setting(setting_name).replace(",", " ").split())
+
+
+def number(name, default, read=int, kind="a whole number"):
+    text = setting(name, default)
+    try:
+        return read(text)
+    except (ValueError, TraitError):
+        sys.exit(f"{name}={text}: give {kind}")
+
+
+def size(text):
+    return ByteSpecification().validate(None, text.upper())
+
+
+# --- Who may log in -------------------------------------------------------------------------------
+
+students, teachers = names("FMNIST_HUB_STUDENTS"), names("FMNIST_HUB_TEACHERS")
+c.JupyterHub.authenticator_class = setting("FMNIST_HUB_AUTHENTICATOR", "shared-password")
+if c.JupyterHub.authenticator_class == "shared-password":
+    password = setting("FMNIST_HUB_PASSWORD") or sys.exit("FMNIST_HUB_PASSWORD: the class needs a password, of 8 characters or more")
+    c.SharedPasswordAuthenticator.user_password = password
+    c.SharedPasswordAuthenticator.admin_password = setting("FMNIST_HUB_TEACHER_PASSWORD") or None
+    c.Authenticator.allow_all = not students  # whoever has the password
+elif not students | teachers:
+    sys.exit("FMNIST_HUB_STUDENTS: name those who may log in; without a list, everybody who has an account there could")
+c.Authenticator.allowed_users = students
+c.Authenticator.admin_users = teachers
+c.GenericOAuthenticator.username_claim = setting("OAUTH2_USERNAME_CLAIM", "preferred_username")
+
+# --- A student's server ---------------------------------------------------------------------------
+
+c.JupyterHub.spawner_class = "docker"
+c.DockerSpawner.image = os.environ["FMNIST_IMAGE"]
+c.DockerSpawner.prefix = PROJECT
+c.DockerSpawner.network_name = f"{PROJECT}_default"
+c.DockerSpawner.use_internal_ip = True
+c.DockerSpawner.remove = True  # the next start takes the image that there is then; the work is in the volume
+c.DockerSpawner.volumes = {f"{PROJECT}-{{username}}": "/home/jovyan"}
+c.DockerSpawner.mem_limit = memory = number("FMNIST_STUDENT_MEMORY", "2g", size, "a size such as 2g or 1500m")
+c.DockerSpawner.cpu_limit = number("FMNIST_STUDENT_CPUS", "2", float, "a number such as 2 or 0.5")
+c.DockerSpawner.extra_host_config = {
+    "memswap_limit": memory,  # a cell that takes too much ends at once; a machine that swaps stands still for all
+    "pids_limit": 2000,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+    "read_only": True,
+    "tmpfs": {"/tmp": "mode=1777"},
+}
+# The hub looks after them itself. The image's check, every two seconds, is a core's work for thirty of them.
+c.DockerSpawner.extra_create_kwargs = {"healthcheck": {"test": ["NONE"]}}
+c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # seconds; thirty may start at once
+c.JupyterHub.active_server_limit = number("FMNIST_HUB_SERVERS", "0")
+
+# --- The hub itself -------------------------------------------------------------------------------
+
+c.JupyterHub.hub_ip = "0.0.0.0"
+c.JupyterHub.hub_connect_url = "http://hub:8081"  # as the students' containers see it
+c.JupyterHub.db_url = "sqlite:////data/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret_file = "/data/cookie_secret"
+c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
+if Path(CERTIFICATE).exists():
+    c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = CERTIFICATE, KEY
+
+# --- Servers that nobody uses end -----------------------------------------------------------------
+
+idle = 60 * number("FMNIST_HUB_IDLE_MINUTES", "60")
+if idle:
+    c.JupyterHub.load_roles = [{"name": "idle-culler", "services": ["idle-culler"],
+                                "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}]
+    c.JupyterHub.services = [{"name": "idle-culler", "command": [
+        sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={idle}", f"--cull-every={max(1, min(idle // 2, 300))}"]}]
+    # Servers tell the hub when they were last used.
+    c.Spawner.environment = {"JUPYTERHUB_ACTIVITY_INTERVAL": str(max(1, min(idle // 4, 300)))}
+
+if Path(MORE).exists():
+    exec(compile(Path(MORE).read_text(), MORE, "exec"))
