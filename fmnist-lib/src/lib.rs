@@ -46,41 +46,7 @@
 //! has no such type: write a `fn` instead, or put the closure and what uses it between braces.
 //! Every type of this crate can be written down, and so can a [`Result`] of them.
 //!
-//! # Several processes
-//!
-//! Processes that `mpirun` or Slurm's `srun` has started, on one machine or several, train one network together. That
-//! takes the feature `mpi` of this crate, an MPI (Debian: `libopenmpi-dev openmpi-bin libclang-dev`), and two lines:
-//!
-//! ```ignore
-//! let Some(_mpi) = Mpi::join()? else { return Ok(()) };    // the first line of `main`
-//! let config = FitConfig::default().shards(4);             // for 1, 2 or 4 processes
-//! ```
-//!
-//! ```sh
-//! mpirun -n 4 target/release/my-program
-//! ```
-//!
-//! The first process runs the program: it reads the data, and alone calls callbacks, prints and writes files. The others
-//! stay in `Mpi::join`, and take part in each [`fit`], [`finish`], [`resume`] and [`Sweep`] of the first one, and in its
-//! validation. All else, such as [`evaluate()`] and [`train_on_batch`], the first process does by itself.
-//!
-//! A batch is cut into [`shards`](FitConfig::shards), and each process computes the gradients of its own. They are
-//! added in the order of a binary tree over the shards, whoever has which; batch normalisation measures all shards
-//! together; dropout draws by the shard. So the bits of the result depend on the number of shards, and not on that of
-//! the processes: one process with the same `shards` has the same bits, and a checkpoint goes on with any number.
-//! (With another number of shards the order of the sums is another, and what dropout draws as well.)
-//!
-//! Ctrl-C, Stop or a signal to any process ends the run behind the same step in all of them, with one checkpoint. The
-//! death of a process, an error in one that follows, or a panic ends all. Layers, losses and optimizers of your own are
-//! refused, as their code is not in the other processes' hands. All processes must run on processors of one kind: they
-//! say so at the beginning where they do not.
-//!
-//! Each process has the threads that `RAYON_NUM_THREADS` or its bound cores allow. `mpirun` binds one or two processes
-//! to a core each; `--map-by slot:PE=4` gives each four.
-//!
-//! `cargo run --release --example scaling` prints for which networks several processes pay.
-//!
-//! # Notebooks
+//! Processes on several machines train one network together: [`_several_processes`].
 //!
 //! In a notebook, use Candle as [`candle_core`] and [`candle_nn`] from here. Of a second one, each cell would have its
 //! own copy, whose tensors have the same ids: gradients would be mixed up without a word. The kernel refuses a `:dep` on it.
@@ -148,6 +114,9 @@ pub use train::{
     TensorBoard, finish, finish_with, fit, fit_with, gradient_noise, range_test, resume,
     train_on_batch,
 };
+
+#[doc = include_str!("train/processes/guide.md")]
+pub mod _several_processes {}
 
 #[doc(hidden)] // for the fuzz target and the tests
 pub use data::{IdxContent, parse_idx};

@@ -31,7 +31,7 @@ pub struct FitConfig {
     /// Images per step; the last batch of an epoch may be smaller. Default 512.
     pub batch_size: usize,
     /// Into how many parts a batch is cut. Gradients are computed shard by shard and added in a fixed order, so that
-    /// several processes ([over MPI](crate#several-processes)) can share a batch: the bits of the result depend
+    /// several processes ([over MPI](crate::_several_processes)) can share a batch: the bits of the result depend
     /// on this number, and not on that of the processes, which must divide it. Default 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub shards: usize,
