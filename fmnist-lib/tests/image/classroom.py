@@ -95,7 +95,7 @@ class Student:
 
     def programs(self):
         """The command lines that run in the container."""
-        return command("docker", "top", self.container, "-eo", "args").splitlines()[1:]
+        return command("docker", "top", self.container, "-eo", "pid,args").splitlines()[1:]
 
 
 def answers(url):

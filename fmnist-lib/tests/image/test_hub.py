@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 import requests
-from classroom import PASSWORD, TEACHER_PASSWORD, Classroom, Student, wait_until
+from classroom import PASSWORD, TEACHER_PASSWORD, Classroom, Student, answers, wait_until
 from conftest import command
 from playwright.sync_api import expect, sync_playwright
 from test_browser import MINUTES, SCREENSHOTS, menu
@@ -198,7 +198,7 @@ def test_work_outlives_the_server_and_the_hub(classroom, alice):
 
 def again(classroom):
     """Alice, who logs in anew."""
-    wait_until(lambda: requests.get(f"{classroom.url}/hub/api", timeout=5).ok, "the hub answers")
+    wait_until(lambda: answers(f"{classroom.url}/hub/api"), "the hub answers")
     return classroom.student("alice")
 
 
