@@ -88,7 +88,7 @@ if Path(CERTIFICATE).exists():
 
 # --- Servers that nobody uses end -----------------------------------------------------------------
 
-idle = 60 * number("FMNIST_HUB_IDLE_MINUTES", "60")
+idle = int(60 * number("FMNIST_HUB_IDLE_MINUTES", "60", float, "a number such as 60 or 0.5"))
 if idle:
     c.JupyterHub.load_roles = [{"name": "idle-culler", "services": ["idle-culler"],
                                 "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}]
