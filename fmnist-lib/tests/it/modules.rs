@@ -13,7 +13,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         true => sources(&path),
         false => vec![path],
     });
-    paths.collect()
+    let is_rust = |path: &PathBuf| path.extension().is_some_and(|it| it == "rs");
+    paths.filter(is_rust).collect()
 }
 
 /// The code of a file without its comments and its tests.
