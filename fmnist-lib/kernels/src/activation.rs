@@ -61,6 +61,12 @@ impl<'a> Activation<'a> {
         }
     }
 
+    /// Whether [`backward`](Self::backward) looks at the outputs. Where it does not, they need not be read from memory.
+    #[inline(always)]
+    pub(super) fn reads_outputs(&self) -> bool {
+        self.relu
+    }
+
     /// The gradient of the sums from the gradient `dy` of the outputs `y`.
     #[inline(always)]
     pub(super) fn backward<S: Simd>(&self, s: S, y: S::F, dy: S::F, word: usize) -> S::F {

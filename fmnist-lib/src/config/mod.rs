@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::Augmentation;
 use crate::loss::{AnyLoss, CrossEntropy, Loss};
 use crate::optim::{AnyOptimizer, Clip};
-use crate::support::stored::is_default;
+use crate::support::stored::{is_default, is_one, one};
 
 pub use schedule::Schedule;
 
@@ -87,14 +87,6 @@ pub struct FitConfig {
     pub csv: Option<PathBuf>,
     /// What to show while training.
     pub verbose: Verbose,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn is_one(number: &usize) -> bool {
-    *number == 1
 }
 
 impl Default for FitConfig {

@@ -9,6 +9,16 @@ pub(crate) fn is_default<T: Default + PartialEq>(setting: &T) -> bool {
     *setting == T::default()
 }
 
+/// What a count was before there was a choice: one.
+pub(crate) fn one() -> usize {
+    1
+}
+
+/// Whether a count is as before there was a choice.
+pub(crate) fn is_one(count: &usize) -> bool {
+    *count == one()
+}
+
 /// In the place of a user's own loss or optimizer, of which a file holds the key alone.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]

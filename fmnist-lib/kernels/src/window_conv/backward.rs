@@ -52,9 +52,8 @@ fn sums_body<S: Simd>(
             let mut total = s.load_n(to, lanes);
             for row in 0..rows {
                 let at = row * outputs + first;
-                let y = match activation.relu {
+                let y = match activation.reads_outputs() {
                     true => s.load_n(y.as_ptr().wrapping_add(at), lanes),
-                    // Is not looked at.
                     false => s.zero(),
                 };
                 let dy = s.load_n(dy.as_ptr().wrapping_add(at), lanes);

@@ -1,6 +1,6 @@
 //! Backward: the transposes of the forward maps, for the input's and the weights' gradient at once.
 
-use super::forward::input_tiles;
+use super::forward;
 use super::tiles::{Tiles, Work};
 use super::transform::{Transform, both_axes, with_transform};
 use super::window::{Window, points};
@@ -120,11 +120,8 @@ fn chunk_body<S: Simd>(
     let tiles = Tiles::new(&conv, x.len() / conv.input_len());
     let points = tiles.algorithm.points();
     assert!(du.len() == points * weights::gradient_point(&conv));
-    with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
-    with_transform!(
-        tiles.algorithm,
-        output_gradient_tiles(s, conv, tiles, operands, m, dbias)
-    );
+    forward::transform_body(s, conv, tiles, x, v);
+    transform_body(s, conv, tiles, operands, m, dbias);
     let du = du.chunks_exact_mut(weights::gradient_point(&conv));
     for (point, ((v, m), du)) in tiles.points_of(v, m).zip(du).enumerate() {
         products::weights_gradient(s, &conv, &tiles, v, m, du);
@@ -134,7 +131,7 @@ fn chunk_body<S: Simd>(
         }
     }
     if let Some(dx) = dx {
-        with_transform!(tiles.algorithm, input_gradient_tiles(s, conv, tiles, v, dx));
+        inputs_body(s, conv, tiles, v, dx);
     }
 }
 
@@ -201,9 +198,8 @@ fn output_gradient_tiles<S, T, const N: usize, const M: usize, const R: usize>(
             // SAFETY: the window is cut at the edge of its image, m has a vector at [point][tile]
             // [first] for each of the points, dbias `lanes` channels from `first` on.
             unsafe {
-                let y: [[S::F; M]; M] = match activation.relu {
+                let y: [[S::F; M]; M] = match activation.reads_outputs() {
                     true => window.load(s, y.as_ptr().wrapping_add(at)),
-                    // Is not looked at.
                     false => [[s.zero(); M]; M],
                 };
                 let mut g: [[S::F; M]; M] = window.load(s, dy.as_ptr().wrapping_add(at));

@@ -48,14 +48,11 @@ fn chunk_body<S: Simd>(
 ) {
     let (x, u) = (operands.x, operands.weights);
     let tiles = Tiles::new(&conv, x.len() / conv.input_len());
-    with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
+    transform_body(s, conv, tiles, x, v);
     for (point, (v, m)) in tiles.points_of(v, m).enumerate() {
         products::forward(s, &conv, &tiles, (u, point), v, m);
     }
-    with_transform!(
-        tiles.algorithm,
-        output_tiles(s, conv, tiles, m, operands, y)
-    );
+    outputs_body(s, conv, tiles, m, operands, y);
 }
 
 kernel! {
@@ -64,7 +61,7 @@ kernel! {
 }
 
 #[inline(always)]
-fn transform_body<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32]) {
+pub(super) fn transform_body<S: Simd>(s: S, conv: Conv, tiles: Tiles, x: &[f32], v: &mut [f32]) {
     with_transform!(tiles.algorithm, input_tiles(s, conv, tiles, x, v));
 }
 
@@ -92,7 +89,7 @@ fn outputs_body<S: Simd>(
 
 /// Transforms all tiles of the input.
 #[inline(always)]
-pub(super) fn input_tiles<S, T, const N: usize, const M: usize, const R: usize>(
+fn input_tiles<S, T, const N: usize, const M: usize, const R: usize>(
     s: S,
     conv: Conv,
     tiles: Tiles,

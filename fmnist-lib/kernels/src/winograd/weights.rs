@@ -12,7 +12,8 @@ use rayon::prelude::*;
 /// panel is one task's.
 #[derive(Clone, Copy)]
 pub(super) struct Panelled {
-    /// Of one point's matrix.
+    /// Rows and columns of one point's matrix.
+    pub(super) shape: [usize; 2],
     panels: Panels,
     points: usize,
 }
@@ -20,17 +21,20 @@ pub(super) struct Panelled {
 impl Panelled {
     /// For the forward pass: inputs x outputs.
     pub(super) fn forward(width: usize, conv: &Conv) -> Self {
-        Self::new(conv, Panels::new(width, conv.inputs, conv.outputs))
+        Self::new(width, conv, [conv.inputs, conv.outputs])
     }
 
     /// For the backward pass: outputs x inputs.
     pub(super) fn backward(width: usize, conv: &Conv) -> Self {
-        Self::new(conv, Panels::new(width, conv.outputs, conv.inputs))
+        Self::new(width, conv, [conv.outputs, conv.inputs])
     }
 
-    fn new(conv: &Conv, panels: Panels) -> Self {
-        let points = conv.algorithm().points();
-        Self { panels, points }
+    fn new(width: usize, conv: &Conv, shape: [usize; 2]) -> Self {
+        Self {
+            shape,
+            panels: Panels::new(width, shape[0], shape[1]),
+            points: conv.algorithm().points(),
+        }
     }
 
     /// Floats in all.

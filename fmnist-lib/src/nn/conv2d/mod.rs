@@ -10,6 +10,7 @@ use super::sums::{kernel_and_bias, sums_settings, yes};
 use super::{Activation, Init, Layer, Pass, Weight};
 use super::{at_least_one, on_cpu_in_f32, without_batch, zeros_around};
 use crate::error::{Error, Result};
+use crate::support::stored::{is_one, one};
 use op::ConvOp;
 
 /// `keras.layers.Conv2D`: slides `filters` windows over the image and adds a bias to each sum; by
@@ -29,14 +30,6 @@ pub struct Conv2d {
     pub(crate) groups: usize,
     #[serde(flatten)]
     pub(crate) sliding: Sliding,
-}
-
-fn one() -> usize {
-    1
-}
-
-fn is_one(groups: &usize) -> bool {
-    *groups == 1
 }
 
 impl Conv2d {
