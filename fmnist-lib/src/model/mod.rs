@@ -18,6 +18,7 @@ mod up_to;
 use std::fmt;
 
 use candle_core::{Device, Tensor, Var};
+use fmnist_kernels::Isa;
 
 pub use block::Block;
 pub(crate) use block::{Branches, NamedLayer, Part};
@@ -30,7 +31,7 @@ pub use spec::ModelSpec;
 pub(crate) use summary::thousands;
 pub use summary::{Summary, SummaryRow};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::history::History;
 use crate::nn::{Step, Weight};
 use crate::optim::OptimizerState;
@@ -81,7 +82,8 @@ impl ModelSpec {
     /// # Errors
     /// When a layer cannot take what the one before it gives, has a setting that cannot work, or is
     /// too large; the message names the layer. When there is no layer, or the
-    /// [`scaling`](Self::scaling) cannot work.
+    /// [`scaling`](Self::scaling) cannot work. When the environment's variable `FMNIST_ISA` names an
+    /// instruction set that this processor has not.
     pub fn build(&self, seed: u64) -> Result<Model> {
         self.build_on(seed, &Device::Cpu)
     }
@@ -109,6 +111,7 @@ impl ModelSpec {
         device: &Device,
         make: impl Fn(String, Weight) -> Result<NamedWeight>,
     ) -> Result<Model> {
+        Isa::chosen().map_err(Error::Invalid)?;
         let placed = self.place()?;
         let (mut weights, mut frozen) = (Vec::new(), Vec::with_capacity(placed.len()));
         for layer in &placed {

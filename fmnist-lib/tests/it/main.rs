@@ -31,6 +31,8 @@ mod idx;
 mod interop;
 /// Ctrl-C, and SIGTERM.
 mod interrupt;
+/// The instruction set that the environment names.
+mod isa;
 /// What needs JupyterLab and the notebooks' kernel.
 mod jupyter;
 /// Losses besides cross-entropy, and what trains by them.

@@ -5,6 +5,9 @@
 //! there is. [`kernel!`](macro@kernel) compiles such a function for each instruction set of the
 //! processor's family and enters the one an [`Isa`] names, so that neither the user nor a notebook needs to set a target flag.
 
+use std::env;
+use std::sync::OnceLock;
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -40,10 +43,40 @@ pub(super) enum Kind {
     Portable(Portable),
 }
 
+/// Names one of [`Isa::available`] to be used in place of the fastest: `avx512`, `avx2`, `neon` or `portable`.
+const VARIABLE: &str = "FMNIST_ISA";
+
 impl Isa {
-    /// The fastest instruction set of this CPU.
+    /// The fastest instruction set of this CPU, unless the environment's variable `FMNIST_ISA` names another, as it
+    /// was when a kernel was first asked for.
     pub fn best() -> Self {
-        Self::available()[0]
+        Self::chosen().unwrap_or(Self::available()[0])
+    }
+
+    /// As [`best`](Self::best).
+    ///
+    /// # Errors
+    /// `FMNIST_ISA` names what this CPU has not, or what there is not; the message tells what there is.
+    pub fn chosen() -> Result<Self, String> {
+        static CHOSEN: OnceLock<Result<Isa, String>> = OnceLock::new();
+        let choose = || match env::var_os(VARIABLE) {
+            Some(name) if !name.is_empty() => Self::named(&name.to_string_lossy()),
+            _ => Ok(Self::available()[0]),
+        };
+        CHOSEN.get_or_init(choose).clone()
+    }
+
+    fn named(name: &str) -> Result<Self, String> {
+        let plain = |name: &str| name.replace('-', "").to_lowercase();
+        let available = Self::available();
+        let found = available.iter().find(|isa| plain(isa.name()) == plain(name));
+        found.copied().ok_or_else(|| {
+            let names: Vec<String> = available.iter().map(|isa| plain(isa.name())).collect();
+            format!(
+                "{VARIABLE} is {name}, but this processor computes by {}",
+                names.join(", ")
+            )
+        })
     }
 
     /// All usable instruction sets, fastest first; the last one is the portable code.
