@@ -69,7 +69,9 @@ impl Isa {
     fn named(name: &str) -> Result<Self, String> {
         let plain = |name: &str| name.replace('-', "").to_lowercase();
         let available = Self::available();
-        let found = available.iter().find(|isa| plain(isa.name()) == plain(name));
+        let found = available
+            .iter()
+            .find(|isa| plain(isa.name()) == plain(name));
         found.copied().ok_or_else(|| {
             let names: Vec<String> = available.iter().map(|isa| plain(isa.name())).collect();
             format!(
