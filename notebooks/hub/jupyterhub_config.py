@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from jupyterhub.traitlets import ByteSpecification
+from tornado.web import HTTPError
 from traitlets import TraitError
 
 c = get_config()  # noqa: F821, JupyterHub defines it
@@ -50,7 +51,16 @@ elif not students | teachers:
     sys.exit("FMNIST_HUB_STUDENTS: name those who may log in; without a list, everybody who has an account there could")
 c.Authenticator.allowed_users = students
 c.Authenticator.admin_users = teachers
+c.Authenticator.allow_existing_users = False  # else whoever has ever logged in still could, when no longer in the list
 c.GenericOAuthenticator.username_claim = setting("OAUTH2_USERNAME_CLAIM", "preferred_username")
+c.GenericOAuthenticator.scope = setting("OAUTH2_SCOPE", "openid profile email").split()  # else a provider tells no name
+
+
+def only_those_in_the_list(spawner):
+    """A browser stays logged in for two weeks, though the list is another one by then."""
+    if spawner.user.name not in spawner.authenticator.allowed_users | spawner.authenticator.admin_users:
+        raise HTTPError(403, f"{spawner.user.name} is not in the list of this class")
+
 
 # --- A student's server ---------------------------------------------------------------------------
 
@@ -74,6 +84,8 @@ c.DockerSpawner.extra_host_config = {
 # The hub looks after them itself. The image's check, every two seconds, is a core's work for thirty of them.
 c.DockerSpawner.extra_create_kwargs = {"healthcheck": {"test": ["NONE"]}}
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # seconds; thirty may start at once
+if students:
+    c.Spawner.pre_spawn_hook = only_those_in_the_list
 c.JupyterHub.active_server_limit = number("FMNIST_HUB_SERVERS", "0")
 
 # --- The hub itself -------------------------------------------------------------------------------
@@ -83,7 +95,10 @@ c.JupyterHub.hub_connect_url = "http://hub:8081"  # as the students' containers 
 c.JupyterHub.db_url = "sqlite:////data/jupyterhub.sqlite"
 c.JupyterHub.cookie_secret_file = "/data/cookie_secret"
 c.ConfigurableHTTPProxy.pid_file = "/tmp/proxy.pid"
-if Path(CERTIFICATE).exists():
+if setting("FMNIST_HUB_CERTIFICATES"):
+    for path in (CERTIFICATE, KEY):
+        if not os.access(path, os.R_OK):  # rather no class than passwords as plain text
+            sys.exit(f"FMNIST_HUB_CERTIFICATES: {Path(path).name} is not there, is a link to another folder, or root may not read it")
     c.JupyterHub.ssl_cert, c.JupyterHub.ssl_key = CERTIFICATE, KEY
 
 # --- Servers that nobody uses end -----------------------------------------------------------------

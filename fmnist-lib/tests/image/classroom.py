@@ -17,9 +17,9 @@ PATIENCE = 120  # seconds
 class Classroom:
     """A hub of its own, on a port of its own; `more` is further configuration of JupyterHub."""
 
-    def __init__(self, folder, name="class", more="", **settings):
+    def __init__(self, folder, name="class", more="", scheme="http", **settings):
         self.folder, self.project, self.port = folder, f"{PROJECT}-{name}", free_port()
-        self.url = f"http://localhost:{self.port}"
+        self.url = f"{scheme}://localhost:{self.port}"
         shutil.copy(REPOSITORY / "docker-compose.hub.yml", folder)
         (folder / "more.py").write_text(more)
         self.settings = {
@@ -53,15 +53,18 @@ class Student:
         self.classroom, self.name = classroom, name
         self.container = f"{classroom.project}-{name}"
         self.http = requests.Session()
-        self.http.get(f"{classroom.url}/hub/login", timeout=30)
-        form = {"username": name, "password": password, "_xsrf": self.xsrf()}
-        answer = self.http.post(f"{classroom.url}/hub/login", data=form, timeout=PATIENCE)
+        answer = self.login(password)
         if answer.status_code == 403:
             raise PermissionError(answer.text)
         answer.raise_for_status()
         token = self.api("POST", f"users/{name}/tokens", json={"note": "test"}).json()["token"]
-        self.server = Server(classroom.port, token=token, base=f"/user/{name}")
+        self.server = Server(classroom.port, token=token, base=f"/user/{name}", scheme=classroom.url.split(":")[0])
         self.start()
+
+    def login(self, password):
+        self.http.get(f"{self.classroom.url}/hub/login", timeout=30)
+        form = {"username": self.name, "password": password, "_xsrf": self.xsrf()}
+        return self.http.post(f"{self.classroom.url}/hub/login", data=form, timeout=PATIENCE)
 
     def xsrf(self):
         return next(cookie.value for cookie in self.http.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")

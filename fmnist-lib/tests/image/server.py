@@ -15,9 +15,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 class Server:
     """The server at `http://localhost:PORT`, or below `base` there."""
 
-    def __init__(self, port, token=None, base=""):
+    def __init__(self, port, token=None, base="", scheme="http"):
         self.port = port
-        self.url = f"http://localhost:{port}{base}"
+        self.url = f"{scheme}://localhost:{port}{base}"
         self.http = requests.Session()
         if token:
             self.http.headers["Authorization"] = f"token {token}"
@@ -75,7 +75,7 @@ class Kernel:
         cookie = "; ".join(f"{name}={value}" for name, value in server.http.cookies.items())
         token = {name: value for name, value in server.http.headers.items() if name == "Authorization"}
         self.socket = websocket.create_connection(
-            f"{server.url.replace('http', 'ws')}/api/kernels/{self.id}/channels", cookie=cookie, header=token, timeout=300)
+            f"{server.url.replace('http', 'ws', 1)}/api/kernels/{self.id}/channels", cookie=cookie, header=token, timeout=300)
 
     def send(self, code):
         return self.send_message("execute_request", {
