@@ -1,8 +1,9 @@
-"""Keras on TensorFlow, for `cargo bench`. Usage: peer_keras.py IMAGES LABELS THREADS
+"""Keras on TensorFlow, for `cargo bench`. Usage: peer_keras.py IMAGES LABELS THREADS [bf16]
 
-IMAGES and LABELS are files of bytes: 28x28 pixels and one label per image. Prints "> NAME"; then
-answers each line "fastest NETWORK STEPS BATCH" or "plain NETWORK STEPS BATCH" on standard input with
-"> IMAGES_PER_SECOND" of training that network.
+IMAGES and LABELS are files of bytes: 28x28 pixels and one label per image. With bf16, computes in that as far as
+Keras's own switch for it does. Prints "> NAME"; then answers each line "fastest NETWORK STEPS BATCH" or
+"plain NETWORK STEPS BATCH" on standard input with "> IMAGES_PER_SECOND" of training that network, and
+"parameters NETWORK STEPS BATCH" with how many it has.
 """
 import os
 import sys
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 images_file, labels_file, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+bf16 = sys.argv[4:] == ["bf16"]
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,6 +24,8 @@ import tensorflow as tf
 
 tf.config.threading.set_intra_op_parallelism_threads(threads)
 tf.config.threading.set_inter_op_parallelism_threads(threads)
+if bf16:
+    keras.config.set_dtype_policy("mixed_bfloat16")
 
 x = np.fromfile(images_file, np.uint8).reshape(-1, 28, 28, 1).astype(np.float32) / 255
 y = np.fromfile(labels_file, np.uint8).astype(np.int32)
@@ -73,8 +77,11 @@ def plain(name, batch):
     return build(name, "auto")
 
 
-print(f"> Keras {keras.__version__} (TensorFlow {tf.__version__})", flush=True)
+print(f"> Keras {keras.__version__} (TensorFlow {tf.__version__}){' bf16' if bf16 else ''}", flush=True)
 for line in sys.stdin:
     choose, name, steps, batch = line.split()
+    if choose == "parameters":
+        print(f"> {build(name, 'auto').count_params()}", flush=True)
+        continue
     model = {"fastest": fastest, "plain": plain}[choose](name, int(batch))
     print(f"> {train(model, int(steps), int(batch))}", flush=True)

@@ -8,6 +8,7 @@ from torch import nn
 from torch_networks import ALL
 
 images_file, labels_file, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+bf16 = sys.argv[4:] == ["bf16"]
 torch.set_num_threads(threads)
 
 x = torch.from_numpy(np.fromfile(images_file, np.uint8).reshape(-1, 1, 28, 28).astype(np.float32) / 255)
@@ -32,8 +33,9 @@ class Trained:
         for chosen in order.split(batch):
             images = x[chosen].to(memory_format=self.layout)
             targets = images if self.draws else y[chosen]
-            scores = self.model(images)
-            loss = self.loss(scores, targets)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                scores = self.model(images)
+                loss = self.loss(scores, targets)
             self.adam.zero_grad()
             loss.backward()
             self.adam.step()
@@ -57,8 +59,17 @@ def plain(name, batch):
     return Trained(name, torch.channels_last)
 
 
-print(f"> PyTorch {torch.__version__}", flush=True)
+def parameters(name):
+    """As Keras counts them: moving means are some, how many batches they are of is none."""
+    values = Trained(name, torch.channels_last).model.state_dict().values()
+    return sum(value.numel() for value in values if value.dim())
+
+
+print(f"> PyTorch {torch.__version__}{' bf16' if bf16 else ''}", flush=True)
 for line in sys.stdin:
     choose, name, steps, batch = line.split()
+    if choose == "parameters":
+        print(f"> {parameters(name)}", flush=True)
+        continue
     trained = {"fastest": fastest, "plain": plain}[choose](name, int(batch))
     print(f"> {trained.train(int(steps), int(batch))}", flush=True)

@@ -1,101 +1,24 @@
-//! Images per second of training each network: ours, Keras's, PyTorch's, stock Candle's.
+//! Images per second of training each network: ours, those of the peers, stock Candle's.
 
 use std::thread::sleep;
 use std::time::Duration;
 
-use fmnist_lib::{AnyLoss, Dataset, FitConfig, Model, Verbose, fit};
+use fmnist_lib::Dataset;
 
-use crate::candle::Stock;
+use crate::contestants::Contestant;
 use crate::networks::Network;
-use crate::peers::{Python, SharedData};
+use crate::peers::SharedData;
 use crate::sample::{Sample, cells, print_table};
-use crate::{BATCH, Options, Peer, Result, data, on_threads};
+use crate::{BATCH, Options, Result, data};
 
 /// A measurement takes about as long, unless that is less than a step or more than all steps.
 const SECONDS: f64 = 3.0;
 
-enum Contestant {
-    Ours(Option<Box<Model>>),
-    Python(Python),
-    Candle(Option<Stock>),
-}
-
-impl Contestant {
-    fn name(&self) -> &str {
-        match self {
-            Self::Ours(_) => "fmnist-lib",
-            Self::Python(python) => &python.name,
-            Self::Candle(_) => "stock Candle",
-        }
-    }
-
-    /// Gives the memory of a network back.
-    fn forget(&mut self) {
-        match self {
-            Self::Ours(model) => *model = None,
-            Self::Candle(model) => *model = None,
-            Self::Python(_) => {} // It forgets by itself when asked for another network.
-        }
-    }
-
-    /// Images per second over `steps` steps of `network`.
-    fn train(
-        &mut self,
-        network: &Network,
-        steps: usize,
-        data: &Dataset,
-        threads: usize,
-    ) -> Result<f64> {
-        let images = data.take(steps * BATCH);
-        match self {
-            Self::Ours(model) => {
-                let model = match model {
-                    Some(model) => model,
-                    None => model.insert(Box::new(network.spec.build(0)?)),
-                };
-                let loss = network.loss.clone();
-                on_threads(threads, || images_per_second(model, &images, BATCH, loss))
-            }
-            Self::Python(python) => python.train(network.name(), steps),
-            Self::Candle(model) => {
-                let model = match model {
-                    Some(model) => model,
-                    None => model.insert(Stock::new(network.name())?),
-                };
-                on_threads(threads, || Ok(model.images_per_second(&images)?))
-            }
-        }
-    }
-}
-
-/// Images per second of one epoch: batches, both passes, loss, Adam.
-pub(crate) fn images_per_second(
-    model: &mut Model,
-    images: &Dataset,
-    batch: usize,
-    loss: AnyLoss,
-) -> Result<f64> {
-    let config = FitConfig::default()
-        .loss(loss)
-        .epochs(1)
-        .batch_size(batch)
-        .verbose(Verbose::Silent);
-    let run = fit(model, images, None, config)?;
-    Ok(run
-        .history
-        .last()
-        .map_or(f64::NAN, |epoch| epoch.images_per_second))
-}
-
-pub(crate) fn run(options: &Options, networks: &[Network], peers: &[Peer]) -> Result<()> {
+pub(crate) fn run(options: &Options, networks: &[Network]) -> Result<()> {
     let data = data::load()?;
     let shared = SharedData::new(&data)?;
-    let mut contestants = contestants(options, peers, &shared)?;
-    let mut samples = Vec::new();
-    for network in networks {
-        samples.push(measure(options, network, &mut contestants, &data)?);
-        eprintln!("{}: {} rounds", network.name(), options.rounds);
-    }
+    let mut contestants = Contestant::all(options, options.peers(), &shared);
+    let samples = measure(options, networks, &mut contestants, &data)?;
     println!(
         "## Training speed\n\nImages per second, batches of {BATCH}; {} rounds of at most {} steps.\n",
         options.rounds, options.steps
@@ -107,8 +30,27 @@ pub(crate) fn run(options: &Options, networks: &[Network], peers: &[Peer]) -> Re
     Ok(())
 }
 
-/// The speed of each contestant in each round.
-fn measure(
+/// The speed of each contestant in each round, for each network.
+pub(crate) fn measure(
+    options: &Options,
+    networks: &[Network],
+    contestants: &mut [Contestant],
+    data: &Dataset,
+) -> Result<Vec<Vec<Sample>>> {
+    let mut all = Vec::new();
+    for network in networks {
+        let samples = measure_one(options, network, contestants, data)?;
+        eprint!("{}:", network.name());
+        for (contestant, sample) in contestants.iter().zip(&samples) {
+            eprint!(" {} {sample:.0};", contestant.title());
+        }
+        eprintln!();
+        all.push(samples);
+    }
+    Ok(all)
+}
+
+fn measure_one(
     options: &Options,
     network: &Network,
     contestants: &mut [Contestant],
@@ -117,6 +59,9 @@ fn measure(
     let count = contestants.len();
     let mut samples = vec![Sample::default(); count];
     let mut steps = vec![2; count];
+    for contestant in &mut *contestants {
+        contestant.check(network)?;
+    }
     // Round 0 warms up: memory, compilers, caches. Round 1 tells how many steps fill the time.
     for round in 0..options.rounds + 2 {
         for turn in 0..count {
@@ -125,6 +70,7 @@ fn measure(
             sleep(Duration::from_millis(300));
             let contestant = &mut contestants[which];
             let speed = contestant.train(network, steps[which], data, options.threads())?;
+            let Some(speed) = speed else { continue };
             if round > 1 {
                 samples[which].push(speed);
             } else {
@@ -136,28 +82,31 @@ fn measure(
     Ok(samples)
 }
 
-fn contestants(options: &Options, peers: &[Peer], shared: &SharedData) -> Result<Vec<Contestant>> {
-    let mut all = vec![Contestant::Ours(None)];
-    for peer in peers {
-        let script = match peer {
-            Peer::Keras => "peer_keras.py",
-            Peer::Torch => "peer_torch.py",
-            Peer::Candle => {
-                all.push(Contestant::Candle(None));
-                continue;
-            }
-        };
-        match Python::start(&options.python(), script, shared, options.threads()) {
-            Ok(python) => all.push(Contestant::Python(python)),
-            Err(problem) => println!("Not compared with {script}: {problem}\n"),
-        }
-    }
-    Ok(all)
+/// The fastest peer in each round, in f32 or in `bf16_too`; `None` without peers.
+pub(crate) fn fastest(
+    contestants: &[Contestant],
+    samples: &[Sample],
+    bf16_too: bool,
+) -> Option<Sample> {
+    let counts = |one: &Contestant| one.peer().is_some_and(|peer| bf16_too || !peer.is_bf16());
+    contestants
+        .iter()
+        .zip(samples)
+        .filter(|(one, sample)| counts(one) && !sample.is_empty())
+        .map(|(_, sample)| sample.clone())
+        .reduce(|a, b| a.max(&b))
+}
+
+/// How many peers there are in f32, and in bf16.
+pub(crate) fn count(contestants: &[Contestant]) -> [usize; 2] {
+    let peers = || contestants.iter().filter_map(Contestant::peer);
+    let bf16 = peers().filter(|peer| peer.is_bf16()).count();
+    [peers().count() - bf16, bf16]
 }
 
 fn print_speeds(networks: &[Network], contestants: &[Contestant], samples: &[Vec<Sample>]) {
     let mut header = cells!["Network"];
-    header.extend(contestants.iter().map(|one| one.name().to_owned()));
+    header.extend(contestants.iter().map(Contestant::name));
     let rows = networks.iter().zip(samples).map(|(network, samples)| {
         let mut row = cells![network.name()];
         row.extend(samples.iter().map(|sample| format!("{sample:.0}")));
@@ -173,6 +122,7 @@ fn print_ratios(
     contestants: &[Contestant],
     samples: &[Vec<Sample>],
 ) {
+    let [in_f32, in_bf16] = count(contestants);
     let mut header = cells!["fmnist-lib over"];
     header.extend((1..=options.rounds).map(|round| format!("round {round}")));
     header.push("median".to_owned());
@@ -185,11 +135,19 @@ fn print_ratios(
             row.push(format!("**{:.2}**", ratio.median()));
             rows.push(row);
         };
-        let others = || contestants.iter().zip(samples).skip(1);
-        others().for_each(|(other, sample)| row(other.name(), sample));
-        let mut pythons = others().filter(|(other, _)| matches!(other, Contestant::Python(_)));
-        if let (Some((_, a)), Some((_, b))) = (pythons.next(), pythons.next()) {
-            row("the faster of both", &a.max(b));
+        let others = contestants.iter().zip(samples).skip(1);
+        let measured = others.filter(|(_, sample)| !sample.is_empty());
+        measured.for_each(|(other, sample)| row(&other.name(), sample));
+        if let (2.., Some(peer)) = (in_f32, fastest(contestants, samples, false)) {
+            let name = if in_f32 == 2 {
+                "the faster of both"
+            } else {
+                "the fastest peer"
+            };
+            row(name, &peer);
+        }
+        if let (1.., Some(peer)) = (in_bf16, fastest(contestants, samples, true)) {
+            row("the fastest peer, bf16 too", &peer);
         }
     }
     print_table(&header, &rows);

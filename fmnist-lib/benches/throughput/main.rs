@@ -9,22 +9,28 @@
 //! Whatever is compared is measured in turn, round after round, so that a disturbance meets all
 //! alike; tables give medians, with the lowest and highest in brackets. Nothing here passes or fails.
 
+mod burn;
 mod candle;
 mod contest;
+mod contestants;
 mod data;
 mod layers;
+mod machine;
 mod memory;
 mod networks;
 mod peers;
 mod sample;
 mod scaling;
+mod zoo;
 
 use std::process::ExitCode;
-use std::{env, fs, thread};
+use std::{env, thread};
 
 use clap::{Parser, ValueEnum};
 use fmnist_kernels as kernels;
+use machine::{load_average, processor};
 use networks::Network;
+use peers::Peer;
 
 /// Any error: the reader of the tables is a person.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -75,7 +81,7 @@ struct Options {
 enum Section {
     /// Images per second of the report's networks, beside Keras, PyTorch and stock Candle
     Speed,
-    /// Images per second and peak memory of the zoo's networks, beside Keras and PyTorch: half an hour
+    /// Images per second and peak memory of the zoo's networks, beside those of the peers: half an hour for two
     Zoo,
     /// Forward and backward time of each layer, of the zoo as well
     Layers,
@@ -83,13 +89,6 @@ enum Section {
     Scaling,
     /// Peak memory
     Memory,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Peer {
-    Keras,
-    Torch,
-    Candle,
 }
 
 fn main() -> ExitCode {
@@ -124,18 +123,8 @@ fn run(mut options: Options) -> Result<()> {
     );
     for section in &options.only {
         match section {
-            Section::Speed => contest::run(&options, &options.report()?, options.peers())?,
-            Section::Zoo => {
-                // Stock Candle has no kernels for most of these.
-                let peers: Vec<Peer> = options
-                    .peers()
-                    .iter()
-                    .copied()
-                    .filter(|peer| *peer != Peer::Candle)
-                    .collect();
-                contest::run(&options, &options.zoo()?, &peers)?;
-                memory::run(&options, &options.zoo()?)?;
-            }
+            Section::Speed => contest::run(&options, &options.report()?)?,
+            Section::Zoo => zoo::run(&options, &options.zoo()?)?,
             Section::Layers => layers::run(&options, &options.all()?)?,
             Section::Scaling => scaling::run(&options)?,
             Section::Memory => memory::run(&options, &options.report()?)?,
@@ -202,22 +191,4 @@ fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> Result<R> + Send) 
         .num_threads(threads)
         .build()?;
     pool.install(work)
-}
-
-fn processor() -> String {
-    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = text
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map(|rest| rest.trim_start_matches([' ', '\t', ':']));
-    name.unwrap_or(env::consts::ARCH).to_owned()
-}
-
-fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ')
-        .next()
-        .filter(|word| !word.is_empty())
-        .unwrap_or("unknown")
-        .to_owned()
 }

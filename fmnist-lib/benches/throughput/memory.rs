@@ -6,9 +6,9 @@ use std::{env, fs};
 use fmnist_lib::{FitConfig, Split, Verbose, fit};
 
 use crate::networks::Network;
-use crate::peers::{Python, SharedData};
+use crate::peers::{Peer, SharedData};
 use crate::sample::{cells, print_table};
-use crate::{BATCH, Options, Peer, Result, data, on_threads};
+use crate::{BATCH, Options, Result, data, on_threads};
 
 /// Enough that all memory has been used once: later steps reuse it.
 const STEPS: usize = 6;
@@ -46,38 +46,46 @@ pub(crate) fn train_and_report(network: &Network, threads: usize) -> Result<()> 
 }
 
 pub(crate) fn run(options: &Options, networks: &[Network]) -> Result<()> {
-    println!("## Peak memory\n\nMB (10⁶ bytes) resident, training with batches of {BATCH}.\n");
     let shared = SharedData::new(&data::load()?)?;
     let mut header = cells!["Network", "fmnist-lib"];
+    let mut peers = Vec::new();
+    for &peer in options.peers() {
+        // The table of speeds has said why one is missing.
+        if let Ok(process) = peer.start(options, &shared) {
+            header.push(process.name.clone());
+            peers.push(peer);
+        }
+    }
     let mut rows: Vec<Vec<String>> = Vec::new();
     for network in networks {
-        rows.push(cells![
-            network.name(),
-            megabytes(ours(options, network.name())?)
-        ]);
+        let mut row = cells![network.name()];
+        let peaks = peaks(options, network, &peers, &shared)?.into_iter();
+        row.extend(peaks.map(|peak| peak.map_or("-".to_owned(), megabytes)));
+        rows.push(row);
     }
-    for peer in options.peers() {
-        let script = match peer {
-            Peer::Keras => "peer_keras.py",
-            Peer::Torch => "peer_torch.py",
-            Peer::Candle => continue,
-        };
-        let mut name = None;
-        for (network, row) in networks.iter().zip(&mut rows) {
-            // The table of speeds has said why one is missing.
-            let python = Python::start(&options.python(), script, &shared, options.threads());
-            let Ok(mut python) = python else { break };
-            row.push(
-                python
-                    .peak_memory(network.name(), STEPS)?
-                    .map_or("-".to_owned(), megabytes),
-            );
-            name.get_or_insert(python.name.clone());
-        }
-        header.extend(name);
-    }
+    println!("## Peak memory\n\nMB (10⁶ bytes) resident, training with batches of {BATCH}.\n");
     print_table(&header, &rows);
     Ok(())
+}
+
+/// Peak memory in bytes of processes that train `network`: ours, then those of the peers that can.
+pub(crate) fn peaks(
+    options: &Options,
+    network: &Network,
+    peers: &[Peer],
+    shared: &SharedData,
+) -> Result<Vec<Option<u64>>> {
+    let mut peaks = vec![Some(ours(options, network.name())?)];
+    for peer in peers {
+        peaks.push(match peer.lacks_instructions() {
+            true => None,
+            false => {
+                let mut process = peer.start(options, shared)?;
+                process.peak_memory(network.name(), STEPS)?
+            }
+        });
+    }
+    Ok(peaks)
 }
 
 /// Peak memory in bytes of a process that trains one of our networks.

@@ -6,6 +6,8 @@ mod zoo;
 
 use fmnist_lib::{AnyLoss, ModelSpec, one_layer, three_layer, two_layer};
 
+use crate::Result;
+
 /// A network, and what it is trained by; the optimiser is always Adam.
 pub(crate) struct Network {
     pub(crate) spec: ModelSpec,
@@ -15,6 +17,10 @@ pub(crate) struct Network {
 impl Network {
     pub(crate) fn name(&self) -> &str {
         self.spec.name()
+    }
+
+    pub(crate) fn parameters(&self) -> Result<usize> {
+        Ok(self.spec.summary()?.parameters())
     }
 }
 

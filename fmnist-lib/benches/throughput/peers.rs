@@ -1,15 +1,73 @@
-//! Keras and PyTorch, each in a Python process that stays alive and answers over its pipes.
+//! Other libraries, each in a process that stays alive and answers over its pipes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use clap::ValueEnum;
 use fmnist_lib::Dataset;
 use tempfile::TempDir;
 
+use crate::machine::has_bf16;
 use crate::memory::peak_of;
-use crate::{BATCH, Result};
+use crate::{BATCH, Options, Result, burn};
+
+/// What ours is compared with.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum Peer {
+    Keras,
+    Torch,
+    /// Compiled for it, which takes minutes
+    Burn,
+    /// Keras in mixed precision, where the processor has instructions for it
+    KerasBf16,
+    /// PyTorch in mixed precision, where the processor has instructions for it
+    TorchBf16,
+    Candle,
+}
+
+impl Peer {
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Keras => "Keras",
+            Self::Torch => "PyTorch",
+            Self::Burn => "burn",
+            Self::KerasBf16 => "Keras bf16",
+            Self::TorchBf16 => "PyTorch bf16",
+            Self::Candle => "stock Candle",
+        }
+    }
+
+    pub(crate) fn is_bf16(self) -> bool {
+        matches!(self, Self::KerasBf16 | Self::TorchBf16)
+    }
+
+    /// Without the instructions it would run, and show nothing but that.
+    pub(crate) fn lacks_instructions(self) -> bool {
+        self.is_bf16() && !has_bf16()
+    }
+
+    /// Starts it; fails with what it said when it cannot run.
+    pub(crate) fn start(self, options: &Options, data: &SharedData) -> Result<Process> {
+        if self.lacks_instructions() {
+            return Err("this processor has no instructions for bf16".into());
+        }
+        let script = match self {
+            Self::Burn => {
+                return Process::start(Command::new(burn::compile()?), data, options, &[]);
+            }
+            Self::Keras | Self::KerasBf16 => "peer_keras.py",
+            Self::Torch | Self::TorchBf16 => "peer_torch.py",
+            Self::Candle => return Err("it has no process of its own".into()),
+        };
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches");
+        let mut python = Command::new(options.python());
+        python.arg(folder.join(script));
+        let precision: &[_] = if self.is_bf16() { &["bf16"] } else { &[] };
+        Process::start(python, data, options, precision)
+    }
+}
 
 /// The training images in files that the peers read.
 pub(crate) struct SharedData(TempDir);
@@ -24,7 +82,7 @@ impl SharedData {
 }
 
 /// A running peer.
-pub(crate) struct Python {
+pub(crate) struct Process {
     /// With its version.
     pub(crate) name: String,
     child: Child,
@@ -33,33 +91,29 @@ pub(crate) struct Python {
     complaints: File,
 }
 
-impl Python {
-    /// Starts `script` of this folder's parent; fails with what Python said when it cannot run.
-    pub(crate) fn start(
-        python: &str,
-        script: &str,
+impl Process {
+    fn start(
+        mut command: Command,
         data: &SharedData,
-        threads: usize,
+        options: &Options,
+        more: &[&str],
     ) -> Result<Self> {
         let complaints = tempfile::tempfile()?;
-        let mut command = Command::new(python);
+        let threads = options.threads().to_string();
         command
-            .arg(
-                Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("benches")
-                    .join(script),
-            )
             .args([data.0.path().join("images"), data.0.path().join("labels")])
-            .arg(threads.to_string())
+            .arg(&threads)
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(complaints.try_clone()?);
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-            command.env(variable, threads.to_string());
+            command.env(variable, &threads);
         }
-        let mut child = command
-            .spawn()
-            .map_err(|error| format!("{python} cannot be started: {error}"))?;
+        let mut child = command.spawn().map_err(|error| {
+            let program = command.get_program().to_string_lossy();
+            format!("{program} cannot be started: {error}")
+        })?;
         let (Some(commands), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both are piped")
         };
@@ -74,20 +128,28 @@ impl Python {
         Ok(peer)
     }
 
-    /// Images per second over `steps` steps, in the peer's fastest setting.
-    pub(crate) fn train(&mut self, network: &str, steps: usize) -> Result<f64> {
+    /// Images per second over `steps` steps, in the peer's fastest setting; `None` if it has no such network.
+    pub(crate) fn train(&mut self, network: &str, steps: usize) -> Result<Option<f64>> {
         self.ask("fastest", network, steps)
+    }
+
+    /// How many parameters the peer's own `network` has.
+    pub(crate) fn parameters(&mut self, network: &str) -> Result<Option<usize>> {
+        Ok(self.ask("parameters", network, 0)?.map(|it| it as usize))
     }
 
     /// Peak memory in bytes after training in the peer's own default setting.
     pub(crate) fn peak_memory(&mut self, network: &str, steps: usize) -> Result<Option<u64>> {
-        self.ask("plain", network, steps)?;
-        Ok(peak_of(&self.child.id().to_string()))
+        let speed = self.ask("plain", network, steps)?;
+        Ok(speed.and_then(|_| peak_of(&self.child.id().to_string())))
     }
 
-    fn ask(&mut self, setting: &str, network: &str, steps: usize) -> Result<f64> {
-        writeln!(self.commands, "{setting} {network} {steps} {BATCH}")?;
-        Ok(self.answer()?.parse()?)
+    fn ask(&mut self, question: &str, network: &str, steps: usize) -> Result<Option<f64>> {
+        writeln!(self.commands, "{question} {network} {steps} {BATCH}")?;
+        match self.answer()?.as_str() {
+            "-" => Ok(None),
+            number => Ok(Some(number.parse()?)),
+        }
     }
 
     /// The next line for us; libraries may print others.
@@ -110,7 +172,7 @@ impl Python {
     }
 }
 
-impl Drop for Python {
+impl Drop for Process {
     /// A peer that has crashed is gone already: then there is nothing to end.
     fn drop(&mut self) {
         let _ = self.child.kill();

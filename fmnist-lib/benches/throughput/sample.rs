@@ -11,6 +11,11 @@ impl Sample {
         self.0.push(value);
     }
 
+    /// Nothing was measured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
@@ -57,6 +62,22 @@ impl fmt::Display for Sample {
             self.median()
         )
     }
+}
+
+/// `1,234`; `-` for what was not measured.
+pub(crate) fn thousands(value: f64) -> String {
+    if value.is_nan() {
+        return "-".to_owned();
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Prints a Markdown table; all columns but the first are aligned right.

@@ -1,6 +1,6 @@
 //! What batch size and threads do to the speed.
 
-use crate::contest::images_per_second;
+use crate::contestants::images_per_second;
 use crate::sample::{Sample, cells, print_table};
 use crate::{Options, Result, data, on_threads};
 
