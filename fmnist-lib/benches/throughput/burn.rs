@@ -18,7 +18,7 @@ pub(crate) fn compile() -> Result<PathBuf> {
     let status = Command::new(cargo)
         // Where its settings for the compiler are.
         .current_dir(SOURCE)
-        .args(["build", "--release", "--locked", "--quiet"])
+        .args(["build", "--release", "--quiet"])
         .args(["--target-dir", TARGET])
         .status()?;
     match status.success() {
