@@ -63,6 +63,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    #[cfg(not(feature = "mpi"))]
+    if std::env::var("OMPI_COMM_WORLD_SIZE").is_ok_and(|size| size != "1") {
+        eprintln!(
+            "warning: this program was compiled without MPI: each of the processes that mpirun has started trains \
+             alone. Compile it with --features fmnist-lib/mpi"
+        );
+    }
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => {

@@ -14,6 +14,7 @@ export PATH=/opt/fmnist/cache/venv/bin:$PATH
 nbgrader generate_assignment images --create
 mkdir submitted/idle && cp -r release/images submitted/idle/
 nbgrader autograde images --create
+nbgrader generate_feedback images
 nbgrader export"""
 SOLUTION = re.compile(r".*(?:BEGIN|END) SOLUTION\n")
 
@@ -38,3 +39,4 @@ def test_what_passes_gets_its_points_and_what_panics_gets_none(tmp_path):
     said = command("docker", "run", "--rm", "--network", "host", "--user", "root", "-v", f"{course}:/course", IMAGE, "bash", "-ec", GRADE)
     points = {row["student_id"]: float(row["score"]) for row in csv.DictReader((course / "grades.csv").open())}
     assert points == {"right": 5.0, "warned": 5.0, "half": 2.0, "idle": 0.0}, said
+    assert {path.parent.parent.name for path in course.glob("feedback/*/images/*.html")} == points.keys(), said

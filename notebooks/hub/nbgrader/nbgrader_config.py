@@ -1,10 +1,13 @@
 """nbgrader for Rust: settings, and a course of one assignment in `source/images`.
 
-    notebooks/start.sh setup && notebooks/start.sh python -m pip install nbgrader
-    export PATH=~/.cache/fmnist-lib/venv/bin:$PATH && cd notebooks/hub/nbgrader
+    docker run --rm -it --network host --user root -v "$PWD/notebooks/hub/nbgrader:/course" -w /course fmnist-notebooks bash
+    /opt/fmnist/notebooks/start.sh python -m pip install nbgrader; export PATH=/opt/fmnist/cache/venv/bin:$PATH
     nbgrader generate_assignment images --create   # what students get, below `release`
     nbgrader autograde images --create             # what they have handed in, in `submitted/NAME/images`
+    nbgrader generate_feedback images              # what they get back, below `feedback`
     nbgrader export                                # the points, in grades.csv
+
+Students of a class here hand in what lies in a folder of their volume (README, "A class", says how it is collected).
 
 A test cell that panics, does not compile or leaves through `?` gives no points. One that passes gives all of its points.
 """

@@ -120,7 +120,7 @@ pub(crate) fn check_shared(model: &Model, config: &FitConfig) -> Result<()> {
     if shards % size != 0 {
         return refuse(format!(
             "{size} processes cannot share batches of {shards} shards evenly: FitConfig::shards({size}), or a multiple \
-             of it, cuts each batch so that they can. The result depends on the number of shards, not on that of \
+             of it, cuts each batch so that they can (`reproduce --shards {size}`). The result depends on the number of shards, not on that of \
              processes"
         ));
     }
