@@ -47,9 +47,9 @@ class Classroom:
 
 
 class Student:
-    """One who has logged in with the class's password, by the form, and whose server has started."""
+    """One who has logged in with the class's password, by the form, and whose server has started, unless that is not wanted."""
 
-    def __init__(self, classroom, name, password=PASSWORD):
+    def __init__(self, classroom, name, password=PASSWORD, start=True):
         self.classroom, self.name = classroom, name
         self.container = f"{classroom.project}-{name}"
         self.http = requests.Session()
@@ -59,7 +59,8 @@ class Student:
         answer.raise_for_status()
         token = self.api("POST", f"users/{name}/tokens", json={"note": "test"}).json()["token"]
         self.server = Server(classroom.port, token=token, base=f"/user/{name}", scheme=classroom.url.split(":")[0])
-        self.start()
+        if start:
+            self.start()
 
     def login(self, password):
         self.http.get(f"{self.classroom.url}/hub/login", timeout=30)

@@ -55,6 +55,12 @@ def bob(classroom):
     return classroom.student("bob")
 
 
+@pytest.fixture(scope="module")
+def ada(classroom):
+    """A teacher."""
+    return Student(classroom, "ada", TEACHER_PASSWORD, start=False)
+
+
 @pytest.fixture
 def other(tmp_path):
     """Starts another class."""
@@ -157,6 +163,40 @@ def test_a_student_sees_nothing_of_another(classroom, alice, bob):
             assert status in kernel.run(code.replace("PATH", path)).expect().stdout
 
 
+def test_a_teacher_is_no_admin_and_opens_no_server(classroom, ada, bob):
+    """As a page that a student has made could have it done, once a teacher's browser opens it."""
+    bob.save("diary.txt", "what only bob knows")
+    url = f"{classroom.url}/user/bob/api/contents/diary.txt"
+    token = dict(ada.server.http.headers)
+    assert [requests.get(url, headers=token, timeout=30).status_code, ada.http.get(url, timeout=30).status_code] == [403, 403]
+    for method, path, body in [("POST", "users/bob/tokens", {}), ("POST", "users/eve", None), ("PATCH", "users/ada", {"admin": True}),
+                               ("DELETE", "users/bob", None), ("POST", "groups/all", None), ("POST", "shutdown", {})]:
+        assert ada.api(method, path, json=body).status_code in (403, 404), path
+    assert not ada.api("GET", "user").json()["admin"]
+
+
+def test_a_teacher_stops_and_starts_a_server_that_its_student_has_broken(classroom, ada, bob):
+    assert ada.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 200
+    assert bob.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 403
+    servers = {one["name"]: one["servers"] for one in ada.api("GET", "users").json()}
+    assert servers["bob"][""]["ready"]
+    command("docker", "exec", bob.container, "sh", "-c", "cd /home/jovyan && mv work mine && ln -s nowhere work")
+    assert ada.api("DELETE", "users/bob/server").ok
+    wait_until(lambda: not bob.api("GET", "users/bob").json()["servers"], "the server of bob has ended")
+    asked = bob.api("POST", "users/bob/server", json={"image": "another"})
+    assert asked.ok, asked.text
+    assert ada.api("POST", "users/bob/server").status_code in (201, 202, 400)  # 400: it starts already
+    wait_until(bob.running, "the server of bob is there")
+    assert "00-start.md" in bob.files()
+    assert command("docker", "inspect", "-f", "{{.Config.Image}}", bob.container) == IMAGE
+    assert "diary.txt" in command("docker", "exec", bob.container, "ls", "/home/jovyan/mine", "/home/jovyan/work")
+
+
+def test_a_large_file_in_tmp_meets_a_limit_and_ends_nothing(bob):
+    write = "dd if=/dev/zero of=/tmp/large bs=1M count=700; rm /tmp/large"
+    assert "No space left on device" in command("docker", "exec", bob.container, "sh", "-c", write)
+
+
 def test_a_container_has_no_rights(bob):
     with bob.kernel():
         config = command("docker", "inspect", "-f", "{{.HostConfig.CapDrop}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} "
@@ -186,17 +226,24 @@ def test_kernels_are_ready_and_training_shows_how_it_goes(alice):
         assert "<progress" in shown[0][2]["text/html"]
 
 
-def test_work_outlives_the_server_and_the_hub(classroom, alice):
+def test_work_outlives_the_server_and_the_hub(classroom, alice, ada):
     alice.save("kept.txt", "an hour's work")
     alice.save("10-export.ipynb", "not what the image brings")
     alice.server.request("DELETE", "/api/contents/12-by-hand.ipynb")
-    for restart in (lambda: (alice.stop(), alice.start()), lambda: (classroom.compose("restart", "hub"), again(classroom))):
+    command("docker", "exec", alice.container, "sh", "-c", r"printf '\377' >>/home/jovyan/work/.fmnist-notebooks")
+    another = {"FMNIST_HUB_TEACHERS": "", "FMNIST_HUB_STUDENTS": "alice,bob"}
+    for restart in (lambda: (alice.stop(), alice.start()), lambda: (classroom.up(**another), again(classroom))):
         restart()
         alice.server = again(classroom).server
         files = alice.files()
         assert alice.server.contents("kept.txt")["content"] == "an hour's work"
         assert alice.server.contents("10-export.ipynb?type=file")["content"] == "not what the image brings"
         assert "12-by-hand.ipynb" not in files and "03-a-first-network.ipynb" in files
+    # A teacher no longer, in the browser that is still logged in and by either password.
+    assert ada.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 403
+    for password in (PASSWORD, TEACHER_PASSWORD):
+        with pytest.raises(PermissionError):
+            Student(classroom, "ada", password)
 
 
 def again(classroom):
