@@ -65,7 +65,7 @@ class Student:
     def login(self, password):
         self.http.get(f"{self.classroom.url}/hub/login", timeout=30)
         form = {"username": self.name, "password": password, "_xsrf": self.xsrf()}
-        return self.http.post(f"{self.classroom.url}/hub/login", data=form, timeout=PATIENCE)
+        return self.http.post(f"{self.classroom.url}/hub/login?next=%2Fhub%2Fhome", data=form, timeout=PATIENCE)
 
     def xsrf(self):
         return next(cookie.value for cookie in self.http.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")

@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 import requests
-from classroom import HUB_IMAGE, PASSWORD, TEACHER_PASSWORD, Classroom, Student, answers, wait_until
+from classroom import HUB_IMAGE, PASSWORD, TEACHER_PASSWORD, Classroom, Student, wait_until
 from conftest import IMAGE, command
 from playwright.sync_api import expect, sync_playwright
 from test_browser import MINUTES, SCREENSHOTS, menu
@@ -226,15 +226,15 @@ def test_kernels_are_ready_and_training_shows_how_it_goes(alice):
         assert "<progress" in shown[0][2]["text/html"]
 
 
-def test_work_outlives_the_server_and_the_hub(classroom, alice, ada):
+def test_work_outlives_the_server_and_a_hub_with_other_settings(classroom, alice, ada):
     alice.save("kept.txt", "an hour's work")
     alice.save("10-export.ipynb", "not what the image brings")
     alice.server.request("DELETE", "/api/contents/12-by-hand.ipynb")
     command("docker", "exec", alice.container, "sh", "-c", r"printf '\377' >>/home/jovyan/work/.fmnist-notebooks")
     another = {"FMNIST_HUB_TEACHERS": "", "FMNIST_HUB_STUDENTS": "alice,bob"}
-    for restart in (lambda: (alice.stop(), alice.start()), lambda: (classroom.up(**another), again(classroom))):
+    for restart in (lambda: (alice.stop(), alice.start()), lambda: classroom.up(**another)):
         restart()
-        alice.server = again(classroom).server
+        alice.server = classroom.student("alice").server
         files = alice.files()
         assert alice.server.contents("kept.txt")["content"] == "an hour's work"
         assert alice.server.contents("10-export.ipynb?type=file")["content"] == "not what the image brings"
@@ -244,12 +244,6 @@ def test_work_outlives_the_server_and_the_hub(classroom, alice, ada):
     for password in (PASSWORD, TEACHER_PASSWORD):
         with pytest.raises(PermissionError):
             Student(classroom, "ada", password)
-
-
-def again(classroom):
-    """Alice, who logs in anew."""
-    wait_until(lambda: answers(f"{classroom.url}/hub/api"), "the hub answers")
-    return classroom.student("alice")
 
 
 def test_an_empty_home_of_any_user_and_a_late_kernel(other, tmp_path):

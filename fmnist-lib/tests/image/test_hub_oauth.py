@@ -17,6 +17,7 @@ ACCOUNTS = {
     "11": {"preferred_username": "Alice-B", "nickname": "Alice-B"},
     "12": {"preferred_username": "bob", "nickname": "bob@school.example"},
     "13": {"preferred_username": "mallory"},
+    "14": {"preferred_username": "Mia"},
 }
 
 
@@ -57,7 +58,8 @@ def classroom(tmp_path_factory):
         environment.setenv("AUTHLIB_INSECURE_TRANSPORT", "1")  # the provider has no certificate
         for name in ("REQUESTS_CA_BUNDLE", "WEBSOCKET_CLIENT_CA_BUNDLE"):  # trusted by all that this test asks
             environment.setenv(name, str(folder / "authority.pem"))
-        classroom = Classroom(folder, "oauth", scheme="https", FMNIST_HUB_STUDENTS="Alice-B,bob", FMNIST_HUB_CERTIFICATES=certificates)
+        classroom = Classroom(folder, "oauth", scheme="https", FMNIST_HUB_STUDENTS="Alice-B,bob", FMNIST_HUB_TEACHERS="Mia",
+                              FMNIST_HUB_CERTIFICATES=certificates)
         classroom.settings |= registered(url, f"{classroom.url}/hub/oauth_callback")
         try:
             classroom.up()
@@ -114,10 +116,14 @@ def test_who_is_not_in_the_list_stays_outside(classroom):
 
 def test_who_is_no_longer_in_the_list_stays_outside(classroom, alice):
     """Under the same name; it is taken from elsewhere now."""
-    classroom.up(FMNIST_HUB_STUDENTS="bob@school.example", OAUTH2_USERNAME_CLAIM="nickname", OAUTH2_SCOPE="openid profile")
+    teacher = Account(classroom, "mia", "14", start=False)
+    assert teacher.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 200
+    assert teacher.api("POST", f"users/{alice.name}/tokens").status_code in (403, 404)
+    classroom.up(FMNIST_HUB_TEACHERS="", FMNIST_HUB_STUDENTS="bob@school.example", OAUTH2_USERNAME_CLAIM="nickname", OAUTH2_SCOPE="openid profile")
     assert Account(classroom, "bob@school.example", "12").files()
     with pytest.raises(PermissionError):
         Account(classroom, alice.name, "11")
+    assert teacher.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 403
     # The browser in which she is still logged in.
     assert alice.api("POST", f"users/{alice.name}/server").status_code == 403
     assert not alice.running()
