@@ -83,11 +83,14 @@ def only_those_in_the_list(spawner):
         raise HTTPError(403, f"{spawner.user.name} is not in the list of this class")
 
 
-# All pages have one address before the path, so a page of a student's server acts for whoever opens it. Hence nobody is an
-# admin, who could make tokens of everybody, and no teacher opens others' servers. Lists of names: who is taken out of one,
-# or was an admin of an earlier hub, is so no longer.
+# The hub and all servers are one site for a browser, so a page of a student's server acts for whoever opens it. Hence nobody
+# is an admin, who could make everybody's tokens, and no teacher opens others' servers, unless each is a site of its own.
+# Who is taken out of these lists, or was an admin of an earlier hub, is so no longer.
 teacher = {"name": "teacher", "users": sorted(teachers), "scopes": ["admin-ui", "list:users", "read:users", "servers"]}
 c.JupyterHub.load_roles = [teacher, {"name": "admin", "users": []}]
+c.JupyterHub.subdomain_host = setting("FMNIST_HUB_DOMAIN")
+if c.JupyterHub.subdomain_host:
+    teacher["scopes"].append("access:servers")
 
 
 # --- A student's server ---------------------------------------------------------------------------
