@@ -6,8 +6,11 @@ the environment; docker-compose.hub.yml lists them.
 
 import os
 import sys
+from hmac import compare_digest
 from pathlib import Path
 
+from jupyterhub.auth import Authenticator
+from jupyterhub.authenticators.shared import SharedPasswordAuthenticator
 from jupyterhub.traitlets import ByteSpecification
 from tornado.web import HTTPError
 from traitlets import TraitError
@@ -41,16 +44,34 @@ def size(text):
 # --- Who may log in -------------------------------------------------------------------------------
 
 students, teachers = names("FMNIST_HUB_STUDENTS"), names("FMNIST_HUB_TEACHERS")
+
+
+class ClassAuthenticator(SharedPasswordAuthenticator):
+    """The class's password, and another for teachers. JupyterHub's own asks nobody but admins for that other one."""
+
+    def check_allow_config(self):
+        Authenticator.check_allow_config(self)
+        if teachers and not self.admin_password:
+            self.log.warning("FMNIST_HUB_TEACHERS: without FMNIST_HUB_TEACHER_PASSWORD, no teacher can log in")
+
+    async def authenticate(self, handler, data):
+        name = self.normalize_username(data["username"])
+        guarded = {self.normalize_username(one) for one in teachers} | self.admin_users
+        password = self.admin_password if name in guarded else self.user_password
+        if password and compare_digest(data["password"].encode(), password.encode()):
+            return name
+
+
 c.JupyterHub.authenticator_class = setting("FMNIST_HUB_AUTHENTICATOR", "shared-password")
 if c.JupyterHub.authenticator_class == "shared-password":
+    c.JupyterHub.authenticator_class = ClassAuthenticator
     password = setting("FMNIST_HUB_PASSWORD") or sys.exit("FMNIST_HUB_PASSWORD: the class needs a password, of 8 characters or more")
     c.SharedPasswordAuthenticator.user_password = password
     c.SharedPasswordAuthenticator.admin_password = setting("FMNIST_HUB_TEACHER_PASSWORD") or None
     c.Authenticator.allow_all = not students  # whoever has the password
 elif not students | teachers:
     sys.exit("FMNIST_HUB_STUDENTS: name those who may log in; without a list, everybody who has an account there could")
-c.Authenticator.allowed_users = students
-c.Authenticator.admin_users = teachers
+c.Authenticator.allowed_users = students | teachers
 c.Authenticator.allow_existing_users = False  # else whoever has ever logged in still could, when no longer in the list
 c.GenericOAuthenticator.username_claim = setting("OAUTH2_USERNAME_CLAIM", "preferred_username")
 c.GenericOAuthenticator.scope = setting("OAUTH2_SCOPE", "openid profile email").split()  # else a provider tells no name
@@ -62,7 +83,25 @@ def only_those_in_the_list(spawner):
         raise HTTPError(403, f"{spawner.user.name} is not in the list of this class")
 
 
+# The hub and all servers are one site for a browser, so a page of a student's server acts for whoever opens it. Hence nobody
+# is an admin, who could make everybody's tokens, and no teacher opens others' servers, unless each is a site of its own.
+# Who is taken out of these lists, or was an admin of an earlier hub, is so no longer.
+teacher = {"name": "teacher", "users": sorted(teachers), "scopes": ["admin-ui", "list:users", "read:users", "servers"]}
+c.JupyterHub.load_roles = [teacher, {"name": "admin", "users": []}]
+c.JupyterHub.subdomain_host = setting("FMNIST_HUB_DOMAIN")
+if c.JupyterHub.subdomain_host:
+    teacher["scopes"].append("access:servers")
+
+
 # --- A student's server ---------------------------------------------------------------------------
+
+
+def without_options(spawner, options):
+    """JupyterHub keeps what options a start was asked for with, and takes them for all later ones; DockerSpawner refuses
+    each that asks for an image."""
+    if not spawner.allowed_images:
+        spawner.user_options = {}
+
 
 c.JupyterHub.spawner_class = "docker"
 c.DockerSpawner.image = os.environ["FMNIST_IMAGE"]
@@ -79,13 +118,18 @@ c.DockerSpawner.extra_host_config = {
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges:true"],
     "read_only": True,
-    "tmpfs": {"/tmp": "mode=1777"},
+    # Its files count as memory: they end before it does, else a large one would end the whole server.
+    "tmpfs": {"/tmp": f"mode=1777,size={memory // 4}"},
 }
-# The hub looks after them itself. The image's check, every two seconds, is a core's work for thirty of them.
-c.DockerSpawner.extra_create_kwargs = {"healthcheck": {"test": ["NONE"]}}
+c.DockerSpawner.extra_create_kwargs = {
+    # The hub looks after them itself. The image's check, every two seconds, is a core's work for thirty of them.
+    "healthcheck": {"test": ["NONE"]},
+    "working_dir": "/home/jovyan",  # which is there. Docker starts nothing where the student has made a file of `work`
+}
 c.Spawner.start_timeout = c.Spawner.http_timeout = 180  # seconds; thirty may start at once
 if students:
     c.Spawner.pre_spawn_hook = only_those_in_the_list
+c.Spawner.apply_user_options = without_options
 c.JupyterHub.active_server_limit = number("FMNIST_HUB_SERVERS", "0")
 
 # --- The hub itself -------------------------------------------------------------------------------
@@ -105,8 +149,8 @@ if setting("FMNIST_HUB_CERTIFICATES"):
 
 idle = int(60 * number("FMNIST_HUB_IDLE_MINUTES", "60", float, "a number such as 60 or 0.5"))
 if idle:
-    c.JupyterHub.load_roles = [{"name": "idle-culler", "services": ["idle-culler"],
-                                "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}]
+    c.JupyterHub.load_roles.append({"name": "idle-culler", "services": ["idle-culler"],
+                                    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]})
     c.JupyterHub.services = [{"name": "idle-culler", "command": [
         sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={idle}", f"--cull-every={max(1, min(idle // 2, 300))}"]}]
     # Servers tell the hub when they were last used.

@@ -6,8 +6,8 @@ A newer image brings what is new in it.
 
 import contextlib
 import os
-import shutil
 import sys
+from itertools import count
 from pathlib import Path
 
 from places import LIBRARY, NOTEBOOKS, replace, say
@@ -21,7 +21,7 @@ def fill(work):
     try:
         take(work)
         given = work / GIVEN
-        known = given.read_text().split("\n") if given.exists() else []
+        known = given.read_text(errors="replace").split("\n") if given.is_file() else []
         names = originals()
         for name in names:
             if name not in known:
@@ -37,12 +37,15 @@ def fill(work):
 def take(work):
     """Makes the folder. Docker and Kubernetes have made it, for root, where it is the image's working directory and
     an empty volume is mounted above it."""
+    if os.path.lexists(work) and not work.is_dir():  # a file, or a link to nowhere: with no server, who would mend it?
+        aside = next(path for number in count(1) if not os.path.lexists(path := work.with_name(f"{work.name}.{number}")))
+        work.rename(aside)
+        say(f"{work} was no folder: its name is {aside} now")
     work.mkdir(parents=True, exist_ok=True)
     if not os.access(work, os.W_OK):
         with contextlib.suppress(OSError):  # serve.py says what to do
             work.rmdir()
             work.mkdir()
-            os.chdir(work)
 
 
 def originals():
@@ -57,9 +60,7 @@ def put(source, target):
     if os.path.lexists(target):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, new)
-    new.rename(target)
+    replace(target, source.read_bytes())
 
 
 if __name__ == "__main__":

@@ -47,8 +47,10 @@ def die(message):
     sys.exit(1)
 
 
-def replace(path, text):
+def replace(path, content):
     """Gives a file another content so that whoever reads it meanwhile gets one or the other, whole."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)  # of a start that was cut short
+    with open(new, "xb") as file:  # "x" follows no link
+        file.write(content.encode() if isinstance(content, str) else content)
     os.replace(new, path)

@@ -1,5 +1,6 @@
 """What notebooks/start.sh does."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -49,6 +50,8 @@ def serve(arguments):
 def serve_hub(arguments):
     if work := os.environ.get("FMNIST_WORK_DIR"):
         home.fill(Path(work))
+        with contextlib.suppress(OSError):  # serve.py says what to do
+            os.chdir(work)  # the hub may start it elsewhere, or in what was `work` before
     set_up()
     os.environ.setdefault("FMNIST_READY_MINUTES", "20")  # thirty kernels that nobody uses are gigabytes
     become_server("--hub", *arguments)

@@ -17,14 +17,16 @@ PATIENCE = 120  # seconds
 class Classroom:
     """A hub of its own, on a port of its own; `more` is further configuration of JupyterHub."""
 
-    def __init__(self, folder, name="class", more="", scheme="http", **settings):
+    def __init__(self, folder, name="class", more="", scheme="http", domain="", **settings):
         self.folder, self.project, self.port = folder, f"{PROJECT}-{name}", free_port()
-        self.url = f"{scheme}://localhost:{self.port}"
+        self.scheme, self.domain = scheme, domain
+        self.url = f"{scheme}://{domain or 'localhost'}:{self.port}"
         shutil.copy(REPOSITORY / "docker-compose.hub.yml", folder)
         (folder / "more.py").write_text(more)
         self.settings = {
             "FMNIST_IMAGE": IMAGE, "FMNIST_HUB_IMAGE": HUB_IMAGE, "FMNIST_HUB_PORT": self.port,
             "FMNIST_HUB_ADDRESS": "127.0.0.1", "FMNIST_HUB_PASSWORD": PASSWORD, "FMNIST_HUB_CONFIG": folder / "more.py",
+            "FMNIST_HUB_DOMAIN": self.url if domain else "",
         } | settings
 
     def compose(self, *arguments, check=True, **settings):
@@ -42,14 +44,18 @@ class Classroom:
         if names:
             command("docker", "volume", "rm", *names)
 
+    def host(self, name):
+        """Where the server of this student is found."""
+        return f"{name}.{self.domain}" if self.domain else "localhost"
+
     def student(self, name):
         return Student(self, name)
 
 
 class Student:
-    """One who has logged in with the class's password, by the form, and whose server has started."""
+    """One who has logged in with the class's password, by the form, and whose server has started, unless that is not wanted."""
 
-    def __init__(self, classroom, name, password=PASSWORD):
+    def __init__(self, classroom, name, password=PASSWORD, start=True):
         self.classroom, self.name = classroom, name
         self.container = f"{classroom.project}-{name}"
         self.http = requests.Session()
@@ -58,13 +64,14 @@ class Student:
             raise PermissionError(answer.text)
         answer.raise_for_status()
         token = self.api("POST", f"users/{name}/tokens", json={"note": "test"}).json()["token"]
-        self.server = Server(classroom.port, token=token, base=f"/user/{name}", scheme=classroom.url.split(":")[0])
-        self.start()
+        self.server = Server(classroom.port, token=token, base=f"/user/{name}", scheme=classroom.scheme, host=classroom.host(name))
+        if start:
+            self.start()
 
     def login(self, password):
         self.http.get(f"{self.classroom.url}/hub/login", timeout=30)
         form = {"username": self.name, "password": password, "_xsrf": self.xsrf()}
-        return self.http.post(f"{self.classroom.url}/hub/login", data=form, timeout=PATIENCE)
+        return self.http.post(f"{self.classroom.url}/hub/login?next=%2Fhub%2Fhome", data=form, timeout=PATIENCE)
 
     def xsrf(self):
         return next(cookie.value for cookie in self.http.cookies if cookie.name == "_xsrf" and cookie.path == "/hub/")

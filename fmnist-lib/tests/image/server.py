@@ -15,9 +15,9 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 class Server:
     """The server at `http://localhost:PORT`, or below `base` there."""
 
-    def __init__(self, port, token=None, base="", scheme="http"):
+    def __init__(self, port, token=None, base="", scheme="http", host="localhost"):
         self.port = port
-        self.url = f"{scheme}://localhost:{port}{base}"
+        self.url = f"{scheme}://{host}:{port}{base}"
         self.http = requests.Session()
         if token:
             self.http.headers["Authorization"] = f"token {token}"

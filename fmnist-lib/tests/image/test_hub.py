@@ -6,7 +6,7 @@ import shutil
 import nbformat
 import pytest
 import requests
-from classroom import HUB_IMAGE, PASSWORD, TEACHER_PASSWORD, Classroom, Student, answers, wait_until
+from classroom import PASSWORD, TEACHER_PASSWORD, Classroom, Student, wait_until
 from conftest import IMAGE, command
 from playwright.sync_api import expect, sync_playwright
 from test_browser import MINUTES, SCREENSHOTS, menu
@@ -22,17 +22,6 @@ write!(peer, "GET PATH HTTP/1.0\\r\\nHost: ADDRESS\\r\\nAuthorization: token {}\
 let mut answer = String::new();
 peer.read_to_string(&mut answer)?;
 println!("{}", answer.lines().next().unwrap());"""
-# Any user, an empty folder that only this one may write in, and the command of other images.
-STRANGER = 4321
-OTHER_HOME = f"""
-c.DockerSpawner.volumes = {{"FOLDER": "/home/jovyan"}}
-c.DockerSpawner.extra_create_kwargs["user"] = "{STRANGER}:{STRANGER}"
-c.DockerSpawner.cmd = "jupyterhub-singleuser"
-c.DockerSpawner.args = ["--ServerApp.shutdown_no_activity_timeout=0"]
-c.Spawner.environment["FMNIST_READY_MINUTES"] = "0.1"
-"""
-SILENT = """while !std::path::Path::new("go-on.txt").exists() { std::thread::sleep(std::time::Duration::from_millis(100)); }
-println!("done");"""
 
 
 @pytest.fixture(scope="module")
@@ -55,20 +44,10 @@ def bob(classroom):
     return classroom.student("bob")
 
 
-@pytest.fixture
-def other(tmp_path):
-    """Starts another class."""
-    started = []
-
-    def start(name, **settings):
-        started.append(Classroom(tmp_path, name, **settings))
-        started[-1].up()
-        return started[-1]
-
-    yield start
-    for classroom in started:
-        print(classroom.compose("logs", "hub", check=False))
-        classroom.down()
+@pytest.fixture(scope="module")
+def ada(classroom):
+    """A teacher."""
+    return Student(classroom, "ada", TEACHER_PASSWORD, start=False)
 
 
 def test_who_does_not_know_the_password_stays_outside(classroom):
@@ -77,20 +56,6 @@ def test_who_does_not_know_the_password_stays_outside(classroom):
     with pytest.raises(PermissionError):
         Student(classroom, "ada", PASSWORD)  # the name of a teacher
     assert requests.get(f"{classroom.url}/user/alice/api/contents", timeout=30, allow_redirects=False).status_code != 200
-
-
-@pytest.mark.parametrize("setting, words", [
-    ("FMNIST_HUB_PASSWORD=", "FMNIST_HUB_PASSWORD: the class needs a password"),
-    ("FMNIST_HUB_PASSWORD=short", "must be at least 8 characters"),
-    ("FMNIST_STUDENT_MEMORY=lots", "FMNIST_STUDENT_MEMORY=lots: give a size such as 2g"),
-    ("FMNIST_HUB_AUTHENTICATOR=generic-oauth", "FMNIST_HUB_STUDENTS: name those who may log in"),
-    ("FMNIST_HUB_CERTIFICATES=/an/empty/folder", "FMNIST_HUB_CERTIFICATES: fullchain.pem is not there"),
-])
-def test_a_wrong_setting_starts_no_class(setting, words):
-    run = ["docker", "run", "--rm", "--tmpfs", "/data", "-v", "/var/run/docker.sock:/var/run/docker.sock",
-           "-e", "COMPOSE_PROJECT_NAME=wrong", "-e", f"FMNIST_IMAGE={IMAGE}", "-e", f"FMNIST_HUB_PASSWORD={PASSWORD}", "-e", setting]
-    said = command("timeout", 60, *run, HUB_IMAGE, check=False)
-    assert words in said and "is now running at" not in said, said
 
 
 def test_two_students_at_work_in_a_browser(classroom):
@@ -157,6 +122,40 @@ def test_a_student_sees_nothing_of_another(classroom, alice, bob):
             assert status in kernel.run(code.replace("PATH", path)).expect().stdout
 
 
+def test_a_teacher_is_no_admin_and_opens_no_server(classroom, ada, bob):
+    """As a page that a student has made could have it done, once a teacher's browser opens it."""
+    bob.save("diary.txt", "what only bob knows")
+    url = f"{classroom.url}/user/bob/api/contents/diary.txt"
+    token = dict(ada.server.http.headers)
+    assert [requests.get(url, headers=token, timeout=30).status_code, ada.http.get(url, timeout=30).status_code] == [403, 403]
+    for method, path, body in [("POST", "users/bob/tokens", {}), ("POST", "users/eve", None), ("PATCH", "users/ada", {"admin": True}),
+                               ("DELETE", "users/bob", None), ("POST", "groups/all", None), ("POST", "shutdown", {})]:
+        assert ada.api(method, path, json=body).status_code in (403, 404), path
+    assert not ada.api("GET", "user").json()["admin"]
+
+
+def test_a_teacher_stops_and_starts_a_server_that_its_student_has_broken(classroom, ada, bob):
+    assert ada.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 200
+    assert bob.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 403
+    servers = {one["name"]: one["servers"] for one in ada.api("GET", "users").json()}
+    assert servers["bob"][""]["ready"]
+    command("docker", "exec", bob.container, "sh", "-c", "cd /home/jovyan && mv work mine && ln -s nowhere work")
+    assert ada.api("DELETE", "users/bob/server").ok
+    wait_until(lambda: not bob.api("GET", "users/bob").json()["servers"], "the server of bob has ended")
+    asked = bob.api("POST", "users/bob/server", json={"image": "another"})
+    assert asked.ok, asked.text
+    assert ada.api("POST", "users/bob/server").status_code in (201, 202, 400)  # 400: it starts already
+    wait_until(bob.running, "the server of bob is there")
+    assert "00-start.md" in bob.files()
+    assert command("docker", "inspect", "-f", "{{.Config.Image}}", bob.container) == IMAGE
+    assert "diary.txt" in command("docker", "exec", bob.container, "ls", "/home/jovyan/mine", "/home/jovyan/work")
+
+
+def test_a_large_file_in_tmp_meets_a_limit_and_ends_nothing(bob):
+    write = "dd if=/dev/zero of=/tmp/large bs=1M count=700; rm /tmp/large"
+    assert "No space left on device" in command("docker", "exec", bob.container, "sh", "-c", write)
+
+
 def test_a_container_has_no_rights(bob):
     with bob.kernel():
         config = command("docker", "inspect", "-f", "{{.HostConfig.CapDrop}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.Memory}} "
@@ -186,53 +185,21 @@ def test_kernels_are_ready_and_training_shows_how_it_goes(alice):
         assert "<progress" in shown[0][2]["text/html"]
 
 
-def test_work_outlives_the_server_and_the_hub(classroom, alice):
+def test_work_outlives_the_server_and_a_hub_with_other_settings(classroom, alice, ada):
     alice.save("kept.txt", "an hour's work")
     alice.save("10-export.ipynb", "not what the image brings")
     alice.server.request("DELETE", "/api/contents/12-by-hand.ipynb")
-    for restart in (lambda: (alice.stop(), alice.start()), lambda: (classroom.compose("restart", "hub"), again(classroom))):
+    command("docker", "exec", alice.container, "sh", "-c", r"printf '\377' >>/home/jovyan/work/.fmnist-notebooks")
+    another = {"FMNIST_HUB_TEACHERS": "", "FMNIST_HUB_STUDENTS": "alice,bob"}
+    for restart in (lambda: (alice.stop(), alice.start()), lambda: classroom.up(**another)):
         restart()
-        alice.server = again(classroom).server
+        alice.server = classroom.student("alice").server
         files = alice.files()
         assert alice.server.contents("kept.txt")["content"] == "an hour's work"
         assert alice.server.contents("10-export.ipynb?type=file")["content"] == "not what the image brings"
         assert "12-by-hand.ipynb" not in files and "03-a-first-network.ipynb" in files
-
-
-def again(classroom):
-    """Alice, who logs in anew."""
-    wait_until(lambda: answers(f"{classroom.url}/hub/api"), "the hub answers")
-    return classroom.student("alice")
-
-
-def test_an_empty_home_of_any_user_and_a_late_kernel(other, tmp_path):
-    home = tmp_path / "home"
-    home.mkdir()
-    command("chown", f"{STRANGER}:{STRANGER}", home)
-    student = other("stranger", more=OTHER_HOME.replace("FOLDER", str(home))).student("carol")
-    assert {"00-start.md", "03-a-first-network.ipynb", "results"} <= student.files()
-
-    def kept():
-        return [line for line in student.programs() if "evcxr" in line]
-
-    wait_until(kept, "a kernel is kept ready")
-    wait_until(lambda: not kept(), "nobody has asked for it")
-    assert [line for line in student.programs() if "pool.py" in line]
-    with student.kernel() as kernel:
-        kernel.run(LOAD).expect()
-        assert "60000" in kernel.run('std::fs::write("made.txt", "by carol")?; data.train.len()').expect().data["text/plain"]
-    assert (home / "work" / "made.txt").stat().st_uid == STRANGER
-    assert (home / "work" / "results").stat().st_uid == STRANGER
-
-
-def test_who_does_nothing_is_ended_and_who_computes_is_not(other):
-    classroom = other("idle", FMNIST_HUB_IDLE_MINUTES="0.4")
-    busy = classroom.student("busy")
-    with busy.kernel() as kernel:
-        # It says nothing for the other's whole life, however long that is.
-        request = kernel.send(SILENT)
-        idle = classroom.student("idle")
-        wait_until(lambda: not idle.running(), "the server that nobody uses has ended", seconds=240)
-        assert busy.running()
-        busy.save("go-on.txt", "")
-        assert "done" in kernel.wait(request).expect().stdout
+    # A teacher no longer, in the browser that is still logged in and by either password.
+    assert ada.http.get(f"{classroom.url}/hub/admin", timeout=30).status_code == 403
+    for password in (PASSWORD, TEACHER_PASSWORD):
+        with pytest.raises(PermissionError):
+            Student(classroom, "ada", password)

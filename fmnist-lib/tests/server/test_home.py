@@ -77,14 +77,43 @@ class Home(unittest.TestCase):
         self.assertTrue((self.volume / "fmnist-lib" / "mine").exists())
 
     def test_a_start_that_was_cut_short_is_made_good(self):
-        def copy_half(source, target):
-            Path(target).write_text(source.read_text()[:1] * 3)
-            raise OSError(28, "No space left on device")
-
-        with mock.patch.object(home.shutil, "copyfile", copy_half), mock.patch.object(home, "say") as say:
-            home.fill(self.work)
-        self.assertIn("No space left on device", say.call_args[0][0])
+        for failing in ("builtins.open", "os.replace"):
+            with mock.patch(failing, side_effect=OSError(28, "No space left on device")), mock.patch.object(home, "say") as say:
+                home.fill(self.work)
+            self.assertIn("No space left on device", say.call_args[0][0])
+        self.assertTrue(list(self.work.rglob("*.new")))
         self.assertEqual(self.fill(), NOTEBOOKS)
+
+    def test_links_with_the_names_of_files_that_are_being_written(self):
+        """Old names of such files and new ones."""
+        self.work.mkdir()
+        precious = self.volume / "precious"
+        precious.write_text("mine")
+        for name in (".00-start.md.new", home.GIVEN + ".new", f".{home.GIVEN}.new"):
+            (self.work / name).symlink_to(precious)
+        home.fill(self.work)
+        self.assertEqual(precious.read_text(), "mine")
+        self.assertEqual([(self.work / name).is_symlink() for name in (home.LAST, home.GIVEN)], [False, False])
+
+    def test_a_list_that_is_no_text(self):
+        self.fill()
+        (self.work / "02-b.ipynb").unlink()
+        with open(self.work / home.GIVEN, "ab") as given:
+            given.write(b"\xff\n")
+        self.bring("03-c.ipynb", "c")
+        home.fill(self.work)
+        self.assertEqual([(self.work / name).exists() for name in ("02-b.ipynb", "03-c.ipynb")], [False, True])
+
+    def test_a_work_that_is_no_folder(self):
+        makes = [lambda: self.work.write_text("mine"), lambda: self.work.symlink_to("nowhere")]
+        for number, make in enumerate(makes, 1):
+            make()
+            with mock.patch.object(home, "say") as say:
+                self.assertEqual(self.fill(), NOTEBOOKS)
+            self.assertIn(f"work.{number}", say.call_args[0][0])
+            self.work.rename(self.volume / f"filled.{number}")
+        self.assertEqual((self.volume / "work.1").read_text(), "mine")
+        self.assertTrue((self.volume / "work.2").is_symlink())
 
     @unittest.skipIf(os.geteuid(), "only root can make what root has made")
     def test_a_folder_that_root_has_made_for_another_user(self):
@@ -92,15 +121,14 @@ class Home(unittest.TestCase):
         self.work.mkdir()
         self.volume.parent.chmod(0o755)
         os.chown(self.volume, 1234, 1234)
-        before = os.getcwd()
         child = os.fork()
         if child == 0:
             os.setgid(1234)
             os.setuid(1234)
             home.fill(self.work)
-            os._exit(0 if (self.work / "01-a.ipynb").exists() and os.getcwd() == str(self.work) else 1)
+            os._exit(0 if (self.work / "01-a.ipynb").exists() else 1)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
-        self.assertEqual((os.getcwd(), self.work.stat().st_uid), (before, 1234))
+        self.assertEqual(self.work.stat().st_uid, 1234)
 
 
 if __name__ == "__main__":
